@@ -1,0 +1,70 @@
+// The `kindling` program: a table of verbs, and the one place where errors become exit codes.
+#include <exception>
+#include <new>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+#include "kindling/base/error.h"
+#include "kindling/base/log.h"
+#include "kindling/base/parallel.h"
+
+namespace kindling::cli {
+
+namespace {
+
+constexpr int kUserMistake = 2;
+constexpr int kFailure = 1;
+
+using AddVerb = void (*)(CLI::App&, Common&);
+// One line a verb.
+const std::vector<AddVerb> kVerbs = {};
+
+int report_error(const std::string& text, int code) {
+  fmt::print(stderr, "kindling: {}\n", text);
+  return code;
+}
+
+}  // namespace
+
+void add_common(CLI::App& verb, Common& common) {
+  verb.add_flag("--quiet,-q", common.quiet, "only errors on stderr");
+  verb.add_flag("--json", common.json, "one JSON document on stdout");
+  verb.add_option("--threads", common.threads, "threads to use; 0: one per core")
+      ->check(CLI::Range(0, 1024));
+  verb.preparse_callback([](std::size_t) {});
+  verb.parse_complete_callback([&common] {
+    set_threads(common.threads);
+    if (common.quiet) set_log_level(LogLevel::kQuiet);
+  });
+}
+
+void print_json(const Json& document) {
+  fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Kindling recommends before there is data.", "kindling");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", KINDLING_VERSION);
+  Common common;
+  for (const AddVerb add : kVerbs) add(app, common);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    // CLI11 signals --help and --version by exceptions of code 0.
+    return app.exit(error) == 0 ? 0 : kUserMistake;
+  } catch (const Error& error) {
+    return report_error(error.what(), exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return report_error("out of memory", kFailure);
+  } catch (const std::exception& error) {
+    return report_error(fmt::format("internal: {}", error.what()), kFailure);
+  }
+}
+
+}  // namespace kindling::cli
+
+int main(int argc, char** argv) { return kindling::cli::run(argc, argv); }

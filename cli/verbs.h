@@ -1,0 +1,34 @@
+// The verbs of the program: each adds one subcommand, its options and what it runs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "kindling/base/json.h"
+
+namespace kindling::cli {
+
+// Flags that every verb takes; filled before a verb's callback runs.
+struct Common {
+  bool quiet = false;
+  bool json = false;
+  int threads = 0;  // 0: one per core
+};
+
+// Adds --quiet, --json and --threads to a verb.
+void add_common(CLI::App& verb, Common& common);
+
+// One JSON document on stdout; nothing else may be printed there under --json.
+void print_json(const Json& document);
+
+// Every add_… makes the subcommand and sets its callback. The callback throws Error; main turns it
+// into exit codes.
+void add_import(CLI::App& app, Common& common);
+void add_inspect(CLI::App& app, Common& common);
+void add_embed(CLI::App& app, Common& common);
+void add_train(CLI::App& app, Common& common);
+void add_evaluate(CLI::App& app, Common& common);
+void add_recommend(CLI::App& app, Common& common);
+void add_models(CLI::App& app, Common& common);
+void add_report(CLI::App& app, Common& common);
+
+}  // namespace kindling::cli

@@ -1,0 +1,64 @@
+#include "kindling/base/parallel.h"
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace kindling {
+
+#ifdef _OPENMP
+
+void set_threads(int count) {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  omp_set_num_threads(count > 0 ? count : cores);
+}
+
+int threads() { return omp_get_max_threads(); }
+
+int thread_index() { return omp_get_thread_num(); }
+
+void parallel_for(std::size_t count, std::size_t grain,
+                  const std::function<void(std::size_t, std::size_t)>& body) {
+  if (count == 0) return;
+  grain = std::max<std::size_t>(grain, 1);
+  const auto workers = static_cast<std::size_t>(std::max(1, threads()));
+  // Four pieces a thread even out pieces of unequal cost.
+  const std::size_t step = std::max(grain, (count + workers * 4 - 1) / (workers * 4));
+  const auto pieces = static_cast<std::ptrdiff_t>((count + step - 1) / step);
+  if (pieces == 1 || workers == 1 || omp_in_parallel() != 0) {
+    body(0, count);
+    return;
+  }
+  std::exception_ptr failure;
+  std::mutex guard;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (std::ptrdiff_t piece = 0; piece < pieces; ++piece) {
+    const std::size_t begin = static_cast<std::size_t>(piece) * step;
+    try {
+      body(begin, std::min(count, begin + step));
+    } catch (...) {
+      const std::lock_guard<std::mutex> hold(guard);
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+#else
+
+void set_threads(int) {}
+int threads() { return 1; }
+int thread_index() { return 0; }
+
+void parallel_for(std::size_t count, std::size_t,
+                  const std::function<void(std::size_t, std::size_t)>& body) {
+  if (count > 0) body(0, count);
+}
+
+#endif
+
+}  // namespace kindling

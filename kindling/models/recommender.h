@@ -1,0 +1,98 @@
+// What every model promises. LibTorch-free: bodies may use it, callers never see it.
+//
+//   auto model = make_model("zesrec", {{"network", "gru"}});    // registry.h
+//   model->fit({.source = games}, context);
+//   Matrix scores = model->score(scientific, queries, candidates);
+//
+// Threads: fit() is called once; after it returns, the const methods may be called from many
+// threads. Errors: Error{kUnsupported} when a task lacks what the model needs (texts, target data,
+// …), naming it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kindling/base/json.h"
+#include "kindling/base/matrix.h"
+#include "kindling/base/random.h"
+#include "kindling/data/dataset.h"
+#include "kindling/data/item_vectors.h"
+
+namespace kindling {
+
+// A dataset together with the vectors of its items (null when the model needs none).
+struct Domain {
+  const Dataset* data = nullptr;
+  const ItemVectors* vectors = nullptr;
+};
+
+// The history that a recommendation starts from: oldest first, may be empty.
+struct Query {
+  std::span<const Event> history;
+};
+
+// What fit() may learn from. A zero-shot model reads `source` only; a model of the target's own
+// interactions (POP, recency) reads `target_train`: the target's events up to the split.
+struct TrainTask {
+  std::optional<Domain> source;
+  std::optional<Domain> target_train;
+};
+
+// One line of the learning curve, after each epoch.
+struct EpochRecord {
+  std::int64_t epoch = 0;  // 1-based
+  double train_loss = 0.0;
+  double validation_loss = 0.0;
+  double validation_ndcg = 0.0;  // N@20 on the source's validation users
+  double seconds = 0.0;          // since the start of training, over all resumed parts
+  double learning_rate = 0.0;
+};
+
+struct FitContext {
+  std::uint64_t seed = 0;
+  std::string device = "cpu";  // "cpu" or "cuda"
+  std::string checkpoint;      // directory for checkpoints; empty: none
+  bool resume = false;         // continue from the checkpoint when there is one
+  std::function<void(const EpochRecord&)> on_epoch;  // may be empty
+  std::vector<EpochRecord> history;                  // filled by fit()
+};
+
+// Tensors of a fitted model by name: what model.safetensors holds.
+struct NamedTensor {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+using ModelState = std::vector<NamedTensor>;
+
+class Recommender {
+ public:
+  virtual ~Recommender() = default;
+
+  virtual void fit(const TrainTask& task, FitContext& context) = 0;
+  // Returns [queries.size(), candidates.size()]; a larger score is a better match; always finite.
+  virtual Matrix score(const Domain& domain, std::span<const Query> queries,
+                       std::span<const ItemId> candidates) const = 0;
+
+  // The fitted parameters, and their restoring: save -> load gives equal scores.
+  virtual ModelState state() const = 0;
+  virtual void load_state(const ModelState& state, const Json& details) = 0;
+  // Facts beside the tensors that load_state needs (dimensions, counts) and the model card shows.
+  virtual Json details() const { return Json::object(); }
+};
+
+// A model whose score is a dot product u·v: ranking and serving then use blocked kernels over all
+// items.
+class VectorRecommender : public Recommender {
+ public:
+  // [queries, dim] and [items, dim] of the whole domain; score(q, j) = user_vectors(q) ·
+  // item_vectors(j).
+  virtual Matrix user_vectors(const Domain& domain, std::span<const Query> queries) const = 0;
+  virtual Matrix item_vectors(const Domain& domain) const = 0;
+};
+
+}  // namespace kindling

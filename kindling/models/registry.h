@@ -1,0 +1,35 @@
+// The table of models: everything that lists, makes or describes models reads it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kindling/base/options.h"
+#include "kindling/models/recommender.h"
+
+namespace kindling {
+
+using OptionValues = std::vector<std::pair<std::string, std::string>>;
+
+struct ModelInfo {
+  const char* name;
+  const char* source;       // paper or origin
+  bool needs_text;          // reads item vectors
+  bool needs_source;        // fit() reads task.source
+  bool needs_target_train;  // fit() reads task.target_train
+  std::unique_ptr<Recommender> (*make)(const OptionValues&);
+  std::vector<OptionInfo> (*describe)();
+};
+
+std::span<const ModelInfo> all_models();
+// Error{kNotFound} with the nearest name.
+const ModelInfo& find_model(const std::string& name);
+std::unique_ptr<Recommender> make_model(const std::string& name, const OptionValues& options);
+
+// Keeps gtest's and ctest's names readable.
+void PrintTo(const ModelInfo& info, std::ostream* out);
+
+}  // namespace kindling
