@@ -125,7 +125,7 @@ std::string read_file(const std::string& path, std::size_t limit) {
 // ------------------------------------------------------------------------------------------
 
 struct LineReader::Source {
-  explicit Source(const std::string& path) : file(path, O_RDONLY), path(path) {
+  explicit Source(const std::string& source) : file(source, O_RDONLY), path(source) {
     total = file.size();
     std::array<unsigned char, 2> magic{};
     const std::size_t got = file.read(reinterpret_cast<char*>(magic.data()), magic.size());
