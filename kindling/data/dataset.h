@@ -83,8 +83,17 @@ class DatasetBuilder {
   // Without times, events of one user must come oldest first; `time` is then ignored.
   void add(UserId user, ItemId item, std::int64_t time, float value = 1.0F);
   std::size_t event_count() const { return events_.size(); }
+  std::size_t item_count() const { return items_.size(); }
+  const Vocabulary& item_ids() const { return item_ids_; }
+  // Room for `events` rows: saves moving them while a large file is read.
+  void reserve(std::size_t events) { events_.reserve(events); }
 
   Dataset build(std::string name) &&;
+
+  // `base` with other events and the same users and items, so that ids (and item vectors) stay
+  // valid. `offsets` has user_count() + 1 entries; without times the events are numbered anew.
+  static Dataset replace_events(const Dataset& base, std::vector<std::uint64_t> offsets,
+                                std::vector<Event> events);
 
  private:
   struct Row {

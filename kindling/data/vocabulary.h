@@ -1,12 +1,18 @@
 // Outside id <-> dense id, in order of first appearance.
+//
+//   Vocabulary users;
+//   const std::uint32_t anna = users.add("anna", "ratings.csv:2");   // 0
+//   users.find("anna");                                             // 0; nothing for a stranger
+//
+// A table of its own instead of std::unordered_map: readers look up two ids a row, and one probe
+// into a flat array (hash kept beside the dense id) is what lets them keep a million rows a second.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 namespace kindling {
 
@@ -16,13 +22,24 @@ class Vocabulary {
   // than 256 bytes, not UTF-8, or holds a control character; `place` is named in the message.
   std::uint32_t add(std::string_view name, std::string_view place = {});
   std::optional<std::uint32_t> find(std::string_view name) const;
+  // A reference holds until the next add().
   const std::string& name(std::uint32_t id) const { return names_.at(id); }
   std::size_t size() const { return names_.size(); }
 
  private:
-  std::deque<std::string>
-      names_;  // a deque does not move its strings, so the views below stay valid
-  std::unordered_map<std::string_view, std::uint32_t> ids_;
+  // Half of the hash beside the id: most probes of strangers end without touching a string.
+  struct Slot {
+    std::uint32_t tag = 0;
+    std::uint32_t id_plus_one = 0;  // 0: free
+  };
+  std::size_t probe(std::string_view name, std::uint64_t hash) const;
+  void grow();
+
+  std::vector<std::string> names_;
+  std::vector<Slot> slots_;  // a power of two, at most half full
 };
+
+// Why `name` cannot be an id ("is empty", "is not UTF-8", …); nothing when it can.
+std::optional<std::string> invalid_id(std::string_view name);
 
 }  // namespace kindling
