@@ -1,0 +1,14 @@
+#!/bin/sh
+# build.sh PRESET [JOBS]: configures once, then builds. A compiler of LibTorch headers takes 1.3 GB,
+# so jobs are also limited by memory.
+set -eu
+cd "$(dirname "$0")/.."
+preset=$1
+jobs=${2:-$(nproc)}
+by_memory=$(awk '/MemAvailable/ { n = int($2 / 1500000); print (n < 1 ? 1 : n) }' /proc/meminfo)
+[ "$jobs" -le "$by_memory" ] || jobs=$by_memory
+if [ ! -f "build/$preset/build.ninja" ]; then
+  cmake --preset "$preset" >"build-$preset.tmp" 2>&1 || { cat "build-$preset.tmp"; rm -f "build-$preset.tmp"; rm -rf "build/$preset"; exit 1; }
+  rm -f "build-$preset.tmp"
+fi
+cmake --build "build/$preset" --parallel "$jobs"

@@ -1,0 +1,33 @@
+#!/bin/sh
+# check.sh [JOBS]: everything that must hold before a change is accepted; stops at the first fault.
+set -eu
+cd "$(dirname "$0")/.."
+jobs=${1:-$(nproc)}
+
+step() {
+  name=$1
+  shift
+  echo "== $name"
+  begin=$(date +%s)
+  "$@" || { echo "check: $name failed" >&2; exit 1; }
+  echo "== $name: $(($(date +%s) - begin)) s"
+}
+
+no_unsafe_loading() {
+  # TorchScript and pickle run code from the file that they load.
+  ! grep -rnE 'torch::(jit::)?load|torch::pickle|import pickle|pickle\.load' kindling cli bench fuzz tools \
+    --include='*.cpp' --include='*.h' --include='*.py'
+}
+
+step "asset and demo tools" python3 tools/fetch_assets.py --self-test
+step "no pickle, no TorchScript" no_unsafe_loading
+step "build (dev, -Werror)" tools/build.sh dev "$jobs"
+step "lint" tools/lint.sh
+step "build (asan)" tools/build.sh asan "$jobs"
+step "tests under sanitizers (torch-free floors)" tools/run_tests.sh build/asan
+step "fuzzers, ${FUZZ_SECONDS:-60} s each" tools/run_fuzzers.sh "${FUZZ_SECONDS:-60}"
+step "demo on a synthetic world" env KINDLING=build/dev/bin/kindling tools/demo.sh --smoke
+step "generated pages are fresh" env KINDLING=build/dev/bin/kindling tools/make_docs.py --check
+# Last, so that its "N passed, N failed" is the last line.
+step_tests() { echo "== tests"; tools/run_tests.sh build/dev; }
+step_tests
