@@ -1,0 +1,44 @@
+#include "kindling/kernels/adagrad.h"
+
+#include <cmath>
+
+#include "kindling/base/parallel.h"
+
+namespace kindling::kernels {
+
+namespace {
+
+void update(float* __restrict p, const float* __restrict gradient, float* __restrict sums,
+            std::size_t count, const AdagradStep& step) {
+  const float rate = step.rate;
+  const float epsilon = step.epsilon;
+  const float decay = step.decay;
+  const float scale = step.scale;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float g = scale * gradient[i] + decay * p[i];
+    const float sum = sums[i] + g * g;
+    sums[i] = sum;
+    p[i] -= rate * g / (std::sqrt(sum) + epsilon);
+  }
+}
+
+}  // namespace
+
+void adagrad(float* parameters, const float* gradient, float* sums, std::size_t count,
+             const AdagradStep& step) {
+  parallel_for(count, 16384, [&](std::size_t begin, std::size_t end) {
+    update(parameters + begin, gradient + begin, sums + begin, end - begin, step);
+  });
+}
+
+void adagrad_rows(float* parameters, const float* gradient, float* sums, const std::int64_t* rows,
+                  std::size_t count, std::size_t dim, const AdagradStep& step) {
+  parallel_for(count, 64, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t at = static_cast<std::size_t>(rows[i]) * dim;
+      update(parameters + at, gradient + i * dim, sums + at, dim, step);
+    }
+  });
+}
+
+}  // namespace kindling::kernels

@@ -1,0 +1,33 @@
+// One Adagrad step in a single pass: penalty gradient, accumulator and update together.
+//
+//   g = scale · gradient + decay · p;   sum += g²;   p -= rate · g / (√sum + epsilon)
+//
+// `decay` is the λ of a penalty (λ/2)‖p‖²: as the specification asks, its gradient goes through the
+// same accumulator [Z14]. Source: Duchi et al. 2011 in PyTorch's form; epsilon [Z19].
+//
+//   adagrad(offsets, gradient, sums, n, {.rate = 0.1F, .epsilon = 1e-3F, .decay = 100.0F /
+//   tokens});
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kindling::kernels {
+
+struct AdagradStep {
+  float rate = 0.1F;
+  float epsilon = 1e-3F;
+  float decay = 0.0F;
+  float scale = 1.0F;  // of the gradient: clipping, or the mean of a sum
+};
+
+// parameters, gradient, sums [count].
+void adagrad(float* parameters, const float* gradient, float* sums, std::size_t count,
+             const AdagradStep& step);
+
+// The same for some rows of parameters and sums [.., dim]: row rows[i] takes gradient [i, dim]. No
+// row may occur twice. The penalty acts on these rows only (the lazy form).
+void adagrad_rows(float* parameters, const float* gradient, float* sums, const std::int64_t* rows,
+                  std::size_t count, std::size_t dim, const AdagradStep& step);
+
+}  // namespace kindling::kernels

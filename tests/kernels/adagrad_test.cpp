@@ -1,0 +1,47 @@
+#include "kindling/kernels/adagrad.h"
+
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace kindling::kernels {
+namespace {
+
+TEST(Adagrad, DividesByTheRootOfTheSumOfSquares) {
+  std::vector<float> p{1.0F, 2.0F}, sums{0.0F, 7.0F};
+  const std::vector<float> g{4.0F, 3.0F};
+
+  adagrad(p.data(), g.data(), sums.data(), 2, {.rate = 0.1F, .epsilon = 1.0F});
+
+  EXPECT_FLOAT_EQ(sums[0], 16.0F);
+  EXPECT_FLOAT_EQ(sums[1], 16.0F);
+  EXPECT_FLOAT_EQ(p[0], 1.0F - 0.1F * 4.0F / 5.0F);
+  EXPECT_FLOAT_EQ(p[1], 2.0F - 0.1F * 3.0F / 5.0F);
+}
+
+TEST(Adagrad, SendsThePenaltyThroughTheAccumulator) {
+  std::vector<float> p{2.0F}, sums{0.0F};
+  const std::vector<float> g{1.0F};
+
+  adagrad(p.data(), g.data(), sums.data(), 1,
+          {.rate = 1.0F, .epsilon = 0.0F, .decay = 0.5F, .scale = 2.0F});
+
+  EXPECT_FLOAT_EQ(sums[0], 9.0F);  // (2·1 + 0.5·2)²
+  EXPECT_FLOAT_EQ(p[0], 1.0F);
+}
+
+TEST(Adagrad, TouchesOnlyTheRowsNamed) {
+  std::vector<float> p(6, 1.0F), sums(6, 0.0F);
+  const std::vector<float> g{2.0F, 0.0F};
+  const std::vector<std::int64_t> rows{1};
+
+  adagrad_rows(p.data(), g.data(), sums.data(), rows.data(), 1, 2,
+               {.rate = 0.5F, .epsilon = 0.0F, .decay = 1.0F});
+
+  EXPECT_EQ(p, (std::vector<float>{1.0F, 1.0F, 0.5F, 0.5F, 1.0F, 1.0F}));
+  EXPECT_EQ(sums, (std::vector<float>{0.0F, 0.0F, 9.0F, 1.0F, 0.0F, 0.0F}));
+}
+
+}  // namespace
+}  // namespace kindling::kernels
