@@ -1,0 +1,52 @@
+// kindling report: one self-contained HTML page of a run.
+#include "kindling/eval/report.h"
+
+#include <filesystem>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+#include "kindling/base/file.h"
+
+namespace kindling::cli {
+
+namespace {
+
+struct Arguments {
+  std::string directory;
+  std::string out;
+};
+
+void run_report(const Arguments& arguments, const Common& common) {
+  const RunReport run = read_run(arguments.directory);
+  const std::string out =
+      arguments.out.empty() ? (std::filesystem::path(arguments.directory) / "report.html").string()
+                            : arguments.out;
+  const std::string html = render_html(run);
+  write_file(out, html);
+  if (common.json) {
+    print_json({{"report", out},
+                {"bytes", html.size()},
+                {"tables", run.tables.size()},
+                {"curves", run.curves.size()},
+                {"cases", run.cases.size()}});
+  } else {
+    fmt::print("{}\n", out);
+  }
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Common& common) {
+  auto* verb = app.add_subcommand("report", "a self-contained HTML page of a run directory");
+  auto arguments = std::make_shared<Arguments>();
+  verb->add_option("DIR", arguments->directory,
+                   "run directory: run.json, or results of `kindling evaluate --json`")
+      ->required();
+  verb->add_option("--out", arguments->out, "file to write; default: report.html in DIR");
+  add_common(*verb, common);
+  verb->callback([arguments, &common] { run_report(*arguments, common); });
+}
+
+}  // namespace kindling::cli

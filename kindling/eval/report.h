@@ -1,0 +1,93 @@
+// One self-contained HTML page of a run: tables with the best value marked, mean ± sd over seeds,
+// learning curves and bars, and users with titles.
+//
+//   const RunReport run = read_run("demo");
+//   write_file("demo/report.html", render_html(run));
+//
+// A run directory is described in docs/file_formats.md: run.json is its table of contents. Without
+// run.json every JSON file of `kindling evaluate` becomes a row, and every learning curve a line.
+// The page has no script, no network reference and its own Content-Security-Policy; whatever comes
+// from data is escaped. Plots are inline SVG made by gnuplot; text takes the page's colour, so
+// light and dark both read well.
+//
+// Errors: Error{kNotFound} for a missing directory or file, Error{kBadInput} naming file and
+// member, Error{kNotFound} with a hint when gnuplot is not installed.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kindling {
+
+// How a row stands to the others: it decides the colour of its bar.
+enum class RowKind { kOurs, kBaseline, kOracle };
+
+struct ReportRow {
+  std::string label;
+  std::string note;  // may be empty
+  RowKind kind = RowKind::kBaseline;
+  std::map<std::string, std::vector<double>> values;  // metric -> one value a seed
+};
+
+struct ReportTable {
+  std::string title;
+  std::string note;
+  std::vector<std::string> metrics;  // columns, in order
+  std::vector<ReportRow> rows;
+  bool bars = false;  // draw the first metric as bars below the table
+};
+
+struct CurvePoint {
+  double epoch = 0.0;
+  double train_loss = 0.0;
+  double validation_loss = 0.0;
+  double validation_ndcg = 0.0;
+};
+
+struct ReportCurve {
+  std::string label;
+  std::vector<CurvePoint> points;
+};
+
+struct CaseItem {
+  std::string id;
+  std::string title;
+};
+
+struct ReportCase {
+  std::string user;
+  std::vector<CaseItem> history;      // oldest first
+  std::vector<CaseItem> recommended;  // best first
+  std::vector<CaseItem> next;         // what the user chose afterwards
+};
+
+struct RunReport {
+  std::string title;
+  std::string summary;
+  std::vector<std::pair<std::string, std::string>> facts;
+  std::vector<ReportTable> tables;
+  std::vector<ReportCurve> curves;
+  std::vector<ReportCase> cases;
+  std::vector<std::string> commands;  // how to get the same run
+};
+
+RunReport read_run(const std::string& directory);
+std::string render_html(const RunReport& run);
+
+// Mean and sample standard deviation; no deviation for a single value.
+struct MeanSd {
+  double mean = 0.0;
+  std::optional<double> sd;
+};
+MeanSd mean_sd(const std::vector<double>& values);
+
+// "ndcg@20" -> "NDCG@20": how a metric is headed.
+std::string metric_title(const std::string& metric);
+
+// & < > " ' as entities, invalid UTF-8 and control bytes replaced: safe as text and as attribute.
+std::string escape_html(std::string_view text);
+
+}  // namespace kindling

@@ -1,0 +1,241 @@
+// Renders a run as one HTML page: everything inline, nothing executed, nothing fetched.
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "kindling/base/text.h"
+#include "kindling/eval/report.h"
+#include "kindling/eval/report_plot.h"
+#include "kindling/eval/report_style.h"
+
+namespace kindling {
+
+namespace {
+
+constexpr double kSame = 1e-12;
+
+std::string cell(const ReportRow& row, const std::string& metric, double best) {
+  const auto found = row.values.find(metric);
+  if (found == row.values.end() || found->second.empty()) return "<td class=\"none\">–</td>";
+  const MeanSd value = mean_sd(found->second);
+  const bool is_best = std::abs(value.mean - best) < kSame;
+  const std::string deviation =
+      value.sd ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", *value.sd) : std::string();
+  return fmt::format("<td{}>{:.4f}{}</td>", is_best ? " class=\"best\"" : "", value.mean,
+                     deviation);
+}
+
+// The largest mean of a column: every metric here is better when larger.
+double best_of(const ReportTable& table, const std::string& metric) {
+  double best = -INFINITY;
+  for (const ReportRow& row : table.rows) {
+    const auto found = row.values.find(metric);
+    if (found != row.values.end() && !found->second.empty()) {
+      best = std::max(best, mean_sd(found->second).mean);
+    }
+  }
+  return best;
+}
+
+std::size_t seeds_of(const ReportRow& row) {
+  std::size_t seeds = 0;
+  for (const auto& [metric, values] : row.values) seeds = std::max(seeds, values.size());
+  return seeds;
+}
+
+const char* kind_class(RowKind kind) {
+  switch (kind) {
+    case RowKind::kOurs:
+      return "ours";
+    case RowKind::kOracle:
+      return "oracle";
+    case RowKind::kBaseline:
+      break;
+  }
+  return "baseline";
+}
+
+std::string render_bars(const ReportTable& table, std::size_t index) {
+  std::vector<Bar> bars;
+  const std::string& metric = table.metrics.front();
+  for (const ReportRow& row : table.rows) {
+    const auto found = row.values.find(metric);
+    if (found == row.values.end() || found->second.empty()) continue;
+    bars.push_back({row.label, mean_sd(found->second), row.kind});
+  }
+  if (bars.empty()) return {};
+  return fmt::format(
+      "<figure>{}<figcaption>{}, mean and standard deviation over seeds</figcaption></figure>\n",
+      bars_svg(fmt::format("bars{}", index), bars), escape_html(metric_title(metric)));
+}
+
+std::string render_table(const ReportTable& table, std::size_t index) {
+  std::string html = fmt::format("<section>\n<h2>{}</h2>\n", escape_html(table.title));
+  if (!table.note.empty())
+    html += fmt::format("<p class=\"note\">{}</p>\n", escape_html(table.note));
+  html += "<div class=\"scroll\"><table>\n<thead><tr><th>Model</th>";
+  for (const std::string& metric : table.metrics) {
+    html += fmt::format("<th class=\"number\">{}</th>", escape_html(metric_title(metric)));
+  }
+  html += "<th class=\"number\">Seeds</th></tr></thead>\n<tbody>\n";
+  for (const ReportRow& row : table.rows) {
+    html += fmt::format("<tr class=\"{}\"><th scope=\"row\">{}", kind_class(row.kind),
+                        escape_html(row.label));
+    if (!row.note.empty())
+      html += fmt::format("<span class=\"aside\">{}</span>", escape_html(row.note));
+    html += "</th>";
+    for (const std::string& metric : table.metrics)
+      html += cell(row, metric, best_of(table, metric));
+    html += fmt::format("<td>{}</td></tr>\n", seeds_of(row));
+  }
+  html += "</tbody></table></div>\n";
+  if (table.bars && !table.metrics.empty()) html += render_bars(table, index);
+  return html + "</section>\n";
+}
+
+std::string render_curves(std::vector<ReportCurve> curves) {
+  std::erase_if(curves, [](const ReportCurve& curve) { return curve.points.empty(); });
+  if (curves.empty()) return {};
+  std::string html = "<section>\n<h2>Learning curves</h2>\n<div class=\"pair\">\n";
+  html += fmt::format(
+      "<figure>{}<figcaption>Loss: validation solid, training dashed</figcaption></figure>\n",
+      loss_svg("loss", curves));
+  const bool has_ndcg = std::any_of(curves.begin(), curves.end(), [](const ReportCurve& curve) {
+    return std::isfinite(curve.points.front().validation_ndcg);
+  });
+  if (has_ndcg) {
+    html += fmt::format(
+        "<figure>{}<figcaption>NDCG@20 of the source's validation users</figcaption></figure>\n",
+        ndcg_svg("ndcg", curves));
+  }
+  html += "</div>\n<p class=\"legend\">";
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    html += fmt::format("<span><i style=\"background:{}\"></i>{}</span> ",
+                        curve_colours()[i % curve_colours().size()], escape_html(curves[i].label));
+  }
+  return html + "</p>\n</section>\n";
+}
+
+std::string render_items(const char* heading, const char* list, const std::vector<CaseItem>& items,
+                         const std::vector<CaseItem>& marked, const char* mark) {
+  std::string html = fmt::format("<div><h4>{}</h4><{}>\n", heading, list);
+  for (const CaseItem& item : items) {
+    const bool is_marked = std::any_of(marked.begin(), marked.end(),
+                                       [&](const CaseItem& other) { return other.id == item.id; });
+    html +=
+        fmt::format("<li{}>{}{}</li>\n", is_marked ? " class=\"hit\"" : "", escape_html(item.title),
+                    is_marked ? fmt::format(" <b>{}</b>", mark) : std::string());
+  }
+  return html + fmt::format("</{}></div>\n", list);
+}
+
+std::string render_cases(const std::vector<ReportCase>& cases) {
+  if (cases.empty()) return {};
+  std::string html =
+      "<section>\n<h2>Users</h2>\n<p class=\"note\">What each watched, what the model recommends, "
+      "and what the "
+      "user chose next; a hit is marked.</p>\n";
+  for (const ReportCase& one : cases) {
+    html +=
+        fmt::format("<article><h3>User {}</h3><div class=\"columns\">\n", escape_html(one.user));
+    html += render_items("History, latest last", "ul", one.history, {}, "");
+    html += render_items("Recommended", "ol", one.recommended, one.next, "chosen");
+    html += render_items("Chose next", "ul", one.next, one.recommended, "recommended");
+    html += "</div></article>\n";
+  }
+  return html + "</section>\n";
+}
+
+std::string render_facts(const RunReport& run) {
+  if (run.facts.empty()) return {};
+  std::string html = "<dl class=\"facts\">\n";
+  for (const auto& [name, value] : run.facts) {
+    html +=
+        fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", escape_html(name), escape_html(value));
+  }
+  return html + "</dl>\n";
+}
+
+std::string render_commands(const RunReport& run) {
+  if (run.commands.empty()) return {};
+  std::string html = "<section>\n<h2>The same again</h2>\n<pre>";
+  for (const std::string& command : run.commands) html += escape_html(command) + "\n";
+  return html + "</pre>\n</section>\n";
+}
+
+}  // namespace
+
+std::string metric_title(const std::string& metric) {
+  const std::size_t at = std::min(metric.find('@'), metric.size());
+  const std::string name = metric.substr(0, at);
+  const std::string rest = metric.substr(at);
+  for (const char* acronym : {"ndcg", "mrr", "auc"}) {
+    if (name != acronym) continue;
+    std::string title = name;
+    std::transform(title.begin(), title.end(), title.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return title + rest;
+  }
+  if (name == "hit" || name == "hr") return "HR" + rest;
+  std::string title = name;
+  if (!title.empty())
+    title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
+  return title + rest;
+}
+
+std::string escape_html(std::string_view text) {
+  if (!is_valid_utf8(text)) return "[text that is not UTF-8]";
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      case '\'':
+        safe += "&#39;";
+        break;
+      default:
+        // Control bytes have no place in HTML text.
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+          safe += "\xEF\xBF\xBD";
+        } else {
+          safe += c;
+        }
+    }
+  }
+  return safe;
+}
+
+std::string render_html(const RunReport& run) {
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+      "'unsafe-inline'\">\n"
+      "<meta name=\"color-scheme\" content=\"light "
+      "dark\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n"
+      "<body>\n<main>\n<header>\n<p class=\"brand\">Kindling</p>\n<h1>{}</h1>\n",
+      escape_html(run.title), kReportStyle, escape_html(run.title));
+  if (!run.summary.empty())
+    html += fmt::format("<p class=\"summary\">{}</p>\n", escape_html(run.summary));
+  html += render_facts(run) + "</header>\n";
+  for (std::size_t i = 0; i < run.tables.size(); ++i) html += render_table(run.tables[i], i);
+  html += render_curves(run.curves);
+  html += render_cases(run.cases);
+  html += render_commands(run);
+  return html + "</main>\n</body>\n</html>\n";
+}
+
+}  // namespace kindling

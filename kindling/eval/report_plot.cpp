@@ -1,0 +1,246 @@
+#include "kindling/eval/report_plot.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kindling/base/error.h"
+
+extern char** environ;  // NOLINT(readability-identifier-naming): the name is POSIX's
+
+namespace kindling {
+
+namespace {
+
+// Colours that gnuplot is told, replaced by the page's own text and grid colour.
+constexpr const char* kInk = "#010101";
+constexpr const char* kGrid = "#020202";
+constexpr int kWidth = 720;
+constexpr int kRowHeight = 30;
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+File scratch_file() {
+  File file(std::tmpfile());
+  if (!file) {
+    throw Error(Kind::kIo, fmt::format("no temporary file for the plot: {}", std::strerror(errno)));
+  }
+  return file;
+}
+
+std::string read_all(std::FILE* file) {
+  std::string text;
+  std::array<char, 1 << 14> block{};
+  std::rewind(file);
+  for (std::size_t count = 0; (count = std::fread(block.data(), 1, block.size(), file)) > 0;) {
+    text.append(block.data(), count);
+  }
+  return text;
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+// Removes every stretch from `begin` to the end of the next `end`.
+void erase_between(std::string& text, const std::string& begin, const std::string& end) {
+  for (std::size_t at = 0; (at = text.find(begin, at)) != std::string::npos;) {
+    const std::size_t stop = text.find(end, at + begin.size());
+    if (stop == std::string::npos) return;
+    text.erase(at, stop + end.size() - at);
+  }
+}
+
+// What gnuplot wrote as a document becomes a picture inside a page that may be light or dark.
+std::string inline_svg(std::string svg, const std::string& description) {
+  const std::size_t begin = svg.find("<svg");
+  check(begin != std::string::npos, "gnuplot wrote no SVG");
+  svg.erase(0, begin);
+  replace_all(svg, "xmlns=\"http://www.w3.org/2000/svg\"", "");
+  replace_all(svg, "xmlns:xlink=\"http://www.w3.org/1999/xlink\"", "");
+  erase_between(svg, "<title>", "</title>");
+  erase_between(svg, "<desc>", "</desc>");
+  erase_between(svg, "<defs>", "</defs>");
+  erase_between(svg, "<use ", "/>");
+  for (const char* fixed : {"color=\"black\"", "color=\"white\"", "color=\"gray\""}) {
+    replace_all(svg, fixed, "");
+  }
+  replace_all(svg, "stroke=\"black\"", "");
+  replace_all(svg, "rgb(1,1,1)", "currentColor");
+  replace_all(svg, "rgb(  1,   1,   1)", "currentColor");
+  replace_all(svg, "stroke='rgb(  2,   2,   2)'", "stroke='currentColor' stroke-opacity='0.18'");
+  replace_all(svg, "font-family=\"sans\"", "");
+  replace_all(svg, "id=\"gnuplot_canvas\"", "");
+  svg.insert(4, fmt::format(" role=\"img\" aria-label=\"{}\"", escape_html(description)));
+  return svg;
+}
+
+std::size_t code_points(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
+// A word that needs about the room of the label and that no other text of the plot contains.
+std::string stand_in(std::size_t index, const std::string& label) {
+  std::string word = fmt::format("Qq{}q", index);
+  word.append(std::max(code_points(label), word.size()) - word.size(), 'x');
+  return word + "Z";
+}
+
+std::string preamble(const std::string& name, int width, int height) {
+  return fmt::format(
+      "set terminal svg size {},{} dynamic noenhanced name '{}' font 'sans,13'\n"
+      "set border 1 lc rgb '{}'\nset grid xtics lt 1 lw 1 lc rgb '{}'\nset tics nomirror\n"
+      "set xtics textcolor rgb '{}'\nset ytics textcolor rgb '{}'\nunset key\n",
+      width, height, name, kInk, kGrid, kInk, kInk);
+}
+
+const char* bar_colour(RowKind kind) {
+  switch (kind) {
+    case RowKind::kOurs:
+      return "0xD9622B";
+    case RowKind::kOracle:
+      return "0x8A8F98";
+    case RowKind::kBaseline:
+      break;
+  }
+  return "0x4A80BD";
+}
+
+std::string hex_for_gnuplot(const std::string& colour) { return "#" + colour.substr(1); }
+
+using Value = std::function<double(const CurvePoint&)>;
+struct Series {
+  Value value;
+  bool dashed = false;
+};
+
+std::string lines_svg(const std::string& name, const std::string& description,
+                      const std::vector<ReportCurve>& curves, const std::vector<Series>& series) {
+  std::string script = preamble(name, kWidth / 2, 260);
+  script +=
+      fmt::format("set border 3 lc rgb '{}'\nset grid ytics lt 1 lw 1 lc rgb '{}'\n", kInk, kGrid);
+  script += fmt::format("set xlabel 'epoch' textcolor rgb '{}'\n", kInk);
+  std::string plots;
+  std::size_t block = 0;
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    for (const Series& one : series) {
+      script += fmt::format("$d{} << EOD\n", block);
+      for (const CurvePoint& point : curves[i].points) {
+        script += fmt::format("{:.10g} {:.10g}\n", point.epoch, one.value(point));
+      }
+      script += "EOD\n";
+      const std::string& colour = curve_colours()[i % curve_colours().size()];
+      plots += fmt::format("{}$d{} using 1:2 with lines lw 2 dt {} lc rgb '{}'",
+                           plots.empty() ? "" : ", ", block++, one.dashed ? 2 : 1,
+                           hex_for_gnuplot(colour));
+    }
+  }
+  return inline_svg(run_plotter("gnuplot", script + "plot " + plots + "\n"), description);
+}
+
+}  // namespace
+
+const std::vector<std::string>& curve_colours() {
+  // Distinct in both schemes and for the common kinds of colour blindness (after Okabe and Ito).
+  static const std::vector<std::string> colours = {"#D9622B", "#4A80BD", "#2A9D74",
+                                                   "#B8860B", "#A05FA8", "#8A8F98"};
+  return colours;
+}
+
+std::string run_plotter(const std::string& program, const std::string& script) {
+  const File input = scratch_file();
+  const File output = scratch_file();
+  const File errors = scratch_file();
+  if (std::fwrite(script.data(), 1, script.size(), input.get()) != script.size() ||
+      std::fflush(input.get()) != 0) {
+    throw Error(Kind::kIo, fmt::format("cannot write the plot script: {}", std::strerror(errno)));
+  }
+  std::rewind(input.get());
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, fileno(input.get()), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, fileno(output.get()), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, fileno(errors.get()), STDERR_FILENO);
+  std::string name = program;
+  std::array<char*, 2> arguments = {name.data(), nullptr};
+  pid_t child = 0;
+  const int failure =
+      posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) {
+    throw Error(Kind::kNotFound,
+                fmt::format("cannot start {}: {}", program, std::strerror(failure)), "report",
+                "install gnuplot (Debian: gnuplot-nox); `make setup` does");
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) {
+    throw Error(Kind::kInternal,
+                fmt::format("{} failed: {}", program, quote(read_all(errors.get()), 300)));
+  }
+  return read_all(output.get());
+}
+
+std::string bars_svg(const std::string& name, const std::vector<Bar>& bars) {
+  const int height = static_cast<int>(bars.size()) * kRowHeight + 50;
+  std::string script = preamble(name, kWidth, height);
+  std::string tics;
+  std::string data;
+  double largest = 0.0;
+  for (std::size_t i = 0; i < bars.size(); ++i) {
+    const auto& [label, value, kind] = bars[i];
+    const double sd = value.sd.value_or(0.0);
+    const double middle = -static_cast<double>(i);
+    tics += fmt::format("{}'{}' {}", i == 0 ? "" : ", ", stand_in(i, label), middle);
+    data += fmt::format("{:.10g} {} 0 {:.10g} {} {} {} {:.10g}\n", value.mean, middle, value.mean,
+                        middle - 0.34, middle + 0.34, bar_colour(kind), sd);
+    largest = std::max(largest, value.mean + sd);
+  }
+  script += fmt::format("set style fill solid 1.0 noborder\nset ytics scale 0 ({})\n", tics);
+  script +=
+      fmt::format("set yrange [{}:0.6]\nset xrange [0:{:.10g}]\n",
+                  0.4 - static_cast<double>(bars.size()), largest > 0.0 ? largest * 1.06 : 1.0);
+  script += fmt::format("$d << EOD\n{}EOD\n", data);
+  script += fmt::format(
+      "plot $d using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable, "
+      "$d using ($8 > 0 ? $1 : NaN):2:8 with xerrorbars pt 0 lw 1.5 lc rgb '{}'\n",
+      kInk);
+  std::string svg =
+      inline_svg(run_plotter("gnuplot", script), "bars of mean values with standard deviations");
+  for (std::size_t i = 0; i < bars.size(); ++i) {
+    replace_all(svg, stand_in(i, bars[i].label), escape_html(bars[i].label));
+  }
+  return svg;
+}
+
+std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& curves) {
+  return lines_svg(name, "loss over epochs, training dashed, validation solid", curves,
+                   {{[](const CurvePoint& point) { return point.validation_loss; }, false},
+                    {[](const CurvePoint& point) { return point.train_loss; }, true}});
+}
+
+std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves) {
+  return lines_svg(name, "NDCG@20 of the validation users over epochs", curves,
+                   {{[](const CurvePoint& point) { return point.validation_ndcg; }, false}});
+}
+
+}  // namespace kindling

@@ -1,0 +1,208 @@
+// Reads a run directory (docs/file_formats.md, "Run directory") into what the report shows.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/file.h"
+#include "kindling/base/json.h"
+#include "kindling/eval/report.h"
+
+namespace kindling {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxFiles = 10000;
+constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20U;
+
+RowKind row_kind(const std::string& name, const std::string& place) {
+  if (name == "ours") return RowKind::kOurs;
+  if (name == "baseline") return RowKind::kBaseline;
+  if (name == "oracle") return RowKind::kOracle;
+  throw Error(Kind::kBadInput, fmt::format("\"kind\" is {}", quote(name)), place,
+              "it is one of ours, baseline, oracle");
+}
+
+// Adds the figures of one `kindling evaluate --json` document.
+void add_result(ReportRow& row, const Json& result, const std::string& place) {
+  const Json metrics = json_get<Json>(result, "metrics", place);
+  if (!metrics.is_object()) throw Error(Kind::kBadInput, "\"metrics\" is not an object", place);
+  for (const auto& [metric, value] : metrics.items()) {
+    if (!value.is_number()) {
+      throw Error(Kind::kBadInput, fmt::format("metric {} is not a number", quote(metric)), place);
+    }
+    row.values[metric].push_back(value.get<double>());
+  }
+}
+
+ReportRow read_row(const Json& row, const std::string& directory, const std::string& place) {
+  ReportRow result{
+      .label = json_get<std::string>(row, "label", place),
+      .note = json_get_or<std::string>(row, "note", "", place),
+      .kind = row_kind(json_get_or<std::string>(row, "kind", "baseline", place), place),
+      .values = {}};
+  for (const auto& file : json_get<std::vector<std::string>>(row, "results", place)) {
+    const std::string path = path_inside(directory, file);
+    add_result(result, read_json(path, kMaxFileBytes), path);
+  }
+  return result;
+}
+
+ReportTable read_table(const Json& table, const std::string& directory, const std::string& place) {
+  ReportTable result{.title = json_get<std::string>(table, "title", place),
+                     .note = json_get_or<std::string>(table, "note", "", place),
+                     .metrics = json_get<std::vector<std::string>>(table, "metrics", place),
+                     .rows = {},
+                     .bars = json_get_or<bool>(table, "bars", false, place)};
+  for (const Json& row : json_get<Json>(table, "rows", place)) {
+    result.rows.push_back(read_row(row, directory, place));
+  }
+  return result;
+}
+
+CurvePoint read_point(const Json& record, const std::string& place) {
+  return {.epoch = json_get<double>(record, "epoch", place),
+          .train_loss = json_get_or<double>(record, "train_loss", NAN, place),
+          .validation_loss = json_get_or<double>(record, "validation_loss", NAN, place),
+          .validation_ndcg = json_get_or<double>(record, "validation_ndcg", NAN, place)};
+}
+
+// A learning curve: the history of a model directory, or one JSON record a line.
+ReportCurve read_curve(const std::string& label, const std::string& path) {
+  ReportCurve curve{.label = label, .points = {}};
+  if (fs::is_directory(path)) {
+    const std::string config = path_inside(path, "config.json");
+    for (const Json& record : json_get<Json>(read_json(config, kMaxFileBytes), "history", config)) {
+      curve.points.push_back(read_point(record, config));
+    }
+    return curve;
+  }
+  for (LineReader lines(path); lines.next();) {
+    if (lines.line().empty()) continue;
+    curve.points.push_back(read_point(parse_json(lines.line(), lines.place()), lines.place()));
+  }
+  return curve;
+}
+
+std::vector<CaseItem> read_items(const Json& one, const std::string& member,
+                                 const std::string& place) {
+  std::vector<CaseItem> items;
+  for (const Json& item : json_get<Json>(one, member, place)) {
+    const auto id = json_get<std::string>(item, "id", place);
+    items.push_back({.id = id, .title = json_get_or<std::string>(item, "title", id, place)});
+  }
+  return items;
+}
+
+std::vector<ReportCase> read_cases(const std::string& path) {
+  std::vector<ReportCase> cases;
+  for (const Json& one : json_get<Json>(read_json(path, kMaxFileBytes), "cases", path)) {
+    cases.push_back({.user = json_get<std::string>(one, "user", path),
+                     .history = read_items(one, "history", path),
+                     .recommended = read_items(one, "recommended", path),
+                     .next = read_items(one, "next", path)});
+  }
+  return cases;
+}
+
+RunReport read_described(const std::string& directory, const std::string& path) {
+  const Json run = read_json(path, kMaxFileBytes);
+  RunReport report;
+  report.title = json_get<std::string>(run, "title", path);
+  report.summary = json_get_or<std::string>(run, "summary", "", path);
+  for (const Json& fact : json_get_or<Json>(run, "facts", Json::array(), path)) {
+    report.facts.emplace_back(json_get<std::string>(fact, "name", path),
+                              json_get<std::string>(fact, "value", path));
+  }
+  for (const Json& table : json_get_or<Json>(run, "tables", Json::array(), path)) {
+    report.tables.push_back(read_table(table, directory, path));
+  }
+  for (const Json& curve : json_get_or<Json>(run, "curves", Json::array(), path)) {
+    report.curves.push_back(
+        read_curve(json_get<std::string>(curve, "label", path),
+                   path_inside(directory, json_get<std::string>(curve, "history", path))));
+  }
+  const auto cases = json_get_or<std::string>(run, "cases", "", path);
+  if (!cases.empty()) report.cases = read_cases(path_inside(directory, cases));
+  report.commands = json_get_or<std::vector<std::string>>(run, "commands", {}, path);
+  return report;
+}
+
+bool is_result(const Json& document) {
+  return document.is_object() && document.contains("model") && document.contains("metrics") &&
+         document["metrics"].is_object() && document.contains("protocol");
+}
+
+// A directory without a table of contents: every result found is shown, one row a model and target.
+RunReport read_undescribed(const std::string& directory) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    const auto ending = entry.path().extension();
+    if (entry.is_regular_file() && (ending == ".json" || ending == ".jsonl"))
+      files.push_back(entry.path());
+    if (files.size() > kMaxFiles) {
+      throw Error(Kind::kBadInput, fmt::format("more than {} JSON files", kMaxFiles), directory);
+    }
+  }
+  std::sort(files.begin(), files.end());
+  RunReport report;
+  report.title = "Results in " + fs::path(directory).filename().string();
+  ReportTable table{.title = "Results", .note = "", .metrics = {}, .rows = {}, .bars = true};
+  for (const fs::path& file : files) {
+    if (file.extension() == ".jsonl") {
+      report.curves.push_back(read_curve(fs::relative(file, directory).string(), file.string()));
+      continue;
+    }
+    const Json document = read_json(file.string(), kMaxFileBytes);
+    if (!is_result(document)) continue;
+    const std::string label =
+        fmt::format("{} on {}", json_get<std::string>(document, "model", file.string()),
+                    json_get<std::string>(document, "target", file.string()));
+    auto row = std::find_if(table.rows.begin(), table.rows.end(),
+                            [&](const ReportRow& known) { return known.label == label; });
+    if (row == table.rows.end()) {
+      row = table.rows.insert(
+          row, {.label = label, .note = "", .kind = RowKind::kBaseline, .values = {}});
+    }
+    add_result(*row, document, file.string());
+    for (const auto& [metric, value] : document["metrics"].items()) {
+      if (std::find(table.metrics.begin(), table.metrics.end(), metric) == table.metrics.end()) {
+        table.metrics.push_back(metric);
+      }
+    }
+  }
+  if (table.rows.empty() && report.curves.empty()) {
+    throw Error(Kind::kBadInput,
+                "no run.json, no result of `kindling evaluate --json` and no learning curve",
+                directory, "pass the directory that holds them");
+  }
+  if (!table.rows.empty()) report.tables.push_back(std::move(table));
+  return report;
+}
+
+}  // namespace
+
+MeanSd mean_sd(const std::vector<double>& values) {
+  check(!values.empty(), "mean of no values");
+  const auto count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  if (values.size() < 2) return {.mean = mean, .sd = std::nullopt};
+  double squares = 0.0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {.mean = mean, .sd = std::sqrt(squares / (count - 1.0))};
+}
+
+RunReport read_run(const std::string& directory) {
+  if (!fs::is_directory(directory)) {
+    throw Error(Kind::kNotFound, "there is no such directory", directory);
+  }
+  const std::string described = path_inside(directory, "run.json");
+  return fs::exists(described) ? read_described(directory, described) : read_undescribed(directory);
+}
+
+}  // namespace kindling
