@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -125,6 +126,16 @@ const char* bar_colour(RowKind kind) {
 
 std::string hex_for_gnuplot(const std::string& colour) { return "#" + colour.substr(1); }
 
+// About five steps of 1, 2 or 5 times a power of ten: more would run into each other.
+double tic_step(double largest) {
+  const double rough = largest / 5.0;
+  const double power = std::pow(10.0, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= rough) return factor * power;
+  }
+  return 10.0 * power;
+}
+
 using Value = std::function<double(const CurvePoint&)>;
 struct Series {
   Value value;
@@ -215,10 +226,10 @@ std::string bars_svg(const std::string& name, const std::vector<Bar>& bars) {
                         middle - 0.34, middle + 0.34, bar_colour(kind), sd);
     largest = std::max(largest, value.mean + sd);
   }
+  if (!(largest > 0.0)) largest = 1.0;
   script += fmt::format("set style fill solid 1.0 noborder\nset ytics scale 0 ({})\n", tics);
-  script +=
-      fmt::format("set yrange [{}:0.6]\nset xrange [0:{:.10g}]\n",
-                  0.4 - static_cast<double>(bars.size()), largest > 0.0 ? largest * 1.06 : 1.0);
+  script += fmt::format("set yrange [{}:0.6]\nset xrange [0:{:.10g}]\nset xtics {:.10g}\n",
+                        0.4 - static_cast<double>(bars.size()), largest * 1.06, tic_step(largest));
   script += fmt::format("$d << EOD\n{}EOD\n", data);
   script += fmt::format(
       "plot $d using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable, "
