@@ -59,6 +59,9 @@ struct FitContext {
   bool resume = false;         // continue from the checkpoint when there is one
   std::function<void(const EpochRecord&)> on_epoch;  // may be empty
   std::vector<EpochRecord> history;                  // filled by fit()
+  double max_seconds = 0.0;           // training ends with the best weights so far; 0: no limit
+  std::function<bool()> should_stop;  // asked between batches; true: fit() throws Error{kIo} and
+                                      // the last checkpoint stays. May be empty
 };
 
 // Tensors of a fitted model by name: what model.safetensors holds.

@@ -1,0 +1,59 @@
+#include "kindling/models/registry.h"
+
+#include <ostream>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/text.h"
+
+// THE table: name, what fit() and score() need, source. One line a model; everything else about it
+// is in its own file, which defines make() and describe() in the namespace of its name.
+//             name     needs_text needs_source needs_target_train
+#define KINDLING_MODELS(MODEL)                                                                     \
+  MODEL(random, false, false, false, "uniformly random scores, a fixed draw for each seed")        \
+  MODEL(pop, false, false, true, "most popular items of the target's training part")               \
+  MODEL(recency, false, false, true, "items by their latest events in the target's training part") \
+  MODEL(embknn, true, false, false, "text-vector kNN (Emb-kNN of Ding et al., and its variants)")  \
+  MODEL(zesrec, true, true, false, "Ding, Deoras, Wang, Wang, Zero-Shot Recommender Systems, 2021")
+
+namespace kindling {
+
+#define KINDLING_DECLARE_MODEL(name, text, source, target, origin) \
+  namespace name {                                                 \
+  std::unique_ptr<Recommender> make(const OptionValues&);          \
+  std::vector<OptionInfo> describe();                              \
+  }
+KINDLING_MODELS(KINDLING_DECLARE_MODEL)
+#undef KINDLING_DECLARE_MODEL
+
+namespace {
+
+#define KINDLING_LIST_MODEL(name, text, source, target, origin) \
+  ModelInfo{#name, origin, text, source, target, &name::make, &name::describe},
+constexpr ModelInfo kModels[] = {KINDLING_MODELS(KINDLING_LIST_MODEL)};
+#undef KINDLING_LIST_MODEL
+
+}  // namespace
+
+std::span<const ModelInfo> all_models() { return kModels; }
+
+const ModelInfo& find_model(const std::string& name) {
+  std::vector<std::string> names;
+  for (const ModelInfo& info : kModels) {
+    if (name == info.name) return info;
+    names.emplace_back(info.name);
+  }
+  const auto near = nearest_name(name, names);
+  throw Error(Kind::kNotFound, fmt::format("there is no model {}", quote(name)), {},
+              near ? fmt::format("did you mean {}?", *near)
+                   : fmt::format("the models are: {}", join(names, ", ")));
+}
+
+std::unique_ptr<Recommender> make_model(const std::string& name, const OptionValues& options) {
+  return find_model(name).make(options);
+}
+
+void PrintTo(const ModelInfo& info, std::ostream* out) { *out << info.name; }
+
+}  // namespace kindling
