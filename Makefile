@@ -16,7 +16,7 @@ help:
 	@echo "make clean   remove build/ and demo/ (fetched files stay in .cache/)"
 
 demo: build
-	@tools/demo.sh
+	@python3 tools/demo.py
 
 test: dev
 	@tools/run_tests.sh build/dev

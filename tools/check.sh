@@ -26,7 +26,7 @@ step "lint" tools/lint.sh
 step "build (asan)" tools/build.sh asan "$jobs"
 step "tests under sanitizers (torch-free floors)" tools/run_tests.sh build/asan
 step "fuzzers, ${FUZZ_SECONDS:-60} s each" tools/run_fuzzers.sh "${FUZZ_SECONDS:-60}"
-step "demo on a synthetic world" env KINDLING=build/dev/bin/kindling tools/demo.sh --smoke
+step "demo on a synthetic world" env KINDLING=build/dev/bin/kindling python3 tools/demo.py --smoke
 step "generated pages are fresh" env KINDLING=build/dev/bin/kindling tools/make_docs.py --check
 # Last, so that its "N passed, N failed" is the last line.
 step_tests() { echo "== tests"; tools/run_tests.sh build/dev; }
