@@ -1,0 +1,52 @@
+#include "kindling/models/item_prior.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+
+namespace kindling {
+
+void ItemPrior::fit(const TrainTask& task, FitContext&) {
+  if (!task.target_train || task.target_train->data == nullptr) {
+    throw Error(Kind::kUnsupported,
+                fmt::format("{} learns from the target's own interactions, there are none", name_),
+                {}, "pass --target");
+  }
+  scores_ = learn(*task.target_train->data);
+}
+
+Matrix ItemPrior::score(const Domain& domain, std::span<const Query> queries,
+                        std::span<const ItemId> candidates) const {
+  if (domain.data != nullptr && domain.data->item_count() != scores_.size()) {
+    throw Error(Kind::kUnsupported,
+                fmt::format("{} was fitted on {} items, this domain has {}", name_, scores_.size(),
+                            domain.data->item_count()),
+                {}, "it cannot move to another domain; fit it on this one");
+  }
+  Matrix scores(queries.size(), candidates.size());
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    check(candidates[c] < scores_.size(), "a candidate is not an item of the domain");
+    for (std::size_t q = 0; q < queries.size(); ++q) scores(q, c) = scores_[candidates[c]];
+  }
+  return scores;
+}
+
+ModelState ItemPrior::state() const {
+  return {{"scores", {static_cast<std::int64_t>(scores_.size())}, scores_}};
+}
+
+void ItemPrior::load_state(const ModelState& state, const Json&) {
+  if (state.size() != 1 || state.front().name != "scores" || state.front().shape.size() != 1) {
+    throw Error(Kind::kCorrupt, fmt::format("a model {} holds one tensor, scores [items]", name_));
+  }
+  for (const float value : state.front().values) {
+    if (!std::isfinite(value)) {
+      throw Error(Kind::kCorrupt, fmt::format("tensor scores of model {} is not finite", name_));
+    }
+  }
+  scores_ = state.front().values;
+}
+
+}  // namespace kindling
