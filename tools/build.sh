@@ -7,8 +7,7 @@ preset=$1
 jobs=${2:-$(nproc)}
 by_memory=$(awk '/MemAvailable/ { n = int($2 / 1500000); print (n < 1 ? 1 : n) }' /proc/meminfo)
 [ "$jobs" -le "$by_memory" ] || jobs=$by_memory
-if [ ! -f "build/$preset/build.ninja" ]; then
-  cmake --preset "$preset" >"build-$preset.tmp" 2>&1 || { cat "build-$preset.tmp"; rm -f "build-$preset.tmp"; rm -rf "build/$preset"; exit 1; }
-  rm -f "build-$preset.tmp"
-fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 cmake --build "build/$preset" --parallel "$jobs"
