@@ -1,0 +1,152 @@
+#include "kindling/nn/tcn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "kindling/base/error.h"
+#include "kindling/nn/init.h"
+#include "kindling/nn/tensors.h"
+
+namespace kindling::nn {
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+// Rows of x by number, [count, D]; number N stands for a row of zeros.
+torch::Tensor rows_or_zero(const torch::Tensor& x, const torch::Tensor& rows) {
+  return torch::cat({x, torch::zeros({1, x.size(1)}, x.options())}).index_select(0, rows);
+}
+
+// What each tap of a causal convolution reads. `reads` [N k]: the row behind tap j of step n, or N.
+// `read_by` [N k]: the place in `reads` where row n occurs as tap j, or N k. Both directions are
+// gathers, so backward needs no scattered additions.
+struct Taps {
+  std::vector<std::int64_t> reads;
+  std::vector<std::int64_t> read_by;
+};
+
+Taps make_taps(const std::vector<std::int64_t>& offsets, std::int64_t kernel,
+               std::int64_t dilation) {
+  const std::int64_t steps = offsets.back();
+  Taps taps;
+  taps.reads.reserve(static_cast<std::size_t>(steps * kernel));
+  taps.read_by.reserve(static_cast<std::size_t>(steps * kernel));
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    for (std::int64_t n = offsets[b]; n < offsets[b + 1]; ++n) {
+      for (std::int64_t j = 0; j < kernel; ++j) {
+        const std::int64_t shift = (kernel - 1 - j) * dilation;
+        taps.reads.push_back(n - shift >= offsets[b] ? n - shift : steps);
+        taps.read_by.push_back(n + shift < offsets[b + 1] ? (n + shift) * kernel + j
+                                                          : steps * kernel);
+      }
+    }
+  }
+  return taps;
+}
+
+// x [N, D] -> [N, k D]: the inputs of all taps of each step side by side.
+class GatherTaps : public torch::autograd::Function<GatherTaps> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
+                               const torch::Tensor& reads, const torch::Tensor& read_by) {
+    context->save_for_backward({read_by});
+    context->saved_data["shape"] = x.sizes().vec();
+    return rows_or_zero(x, reads).view({x.size(0), -1});
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list d_outputs) {
+    const auto saved = context->get_saved_variables();
+    const std::vector<std::int64_t> shape = context->saved_data["shape"].toIntVector();
+    const torch::Tensor d_taps = d_outputs[0].contiguous().view({-1, shape[1]});
+    const std::int64_t kernel = shape[0] == 0 ? 1 : saved[0].size(0) / shape[0];
+    return {rows_or_zero(d_taps, saved[0]).view({shape[0], kernel, shape[1]}).sum(1), {}, {}};
+  }
+};
+
+}  // namespace
+
+CausalConvolution::CausalConvolution(std::int64_t dim, std::int64_t kernel, std::int64_t dilation,
+                                     Rng& rng)
+    : kernel_(kernel), dilation_(dilation) {
+  const double bound = 1.0 / std::sqrt(static_cast<double>(dim * kernel));
+  direction_ = register_parameter("direction", uniform_tensor({dim, kernel * dim}, bound, rng));
+  gain_ = register_parameter("gain", direction_.detach().norm(2, {1}, true));
+  bias_ = register_parameter("bias", uniform_tensor({dim}, bound, rng));
+}
+
+torch::Tensor CausalConvolution::forward(const torch::Tensor& x,
+                                         const std::vector<std::int64_t>& offsets) const {
+  const Taps taps = make_taps(offsets, kernel_, dilation_);
+  const torch::Tensor columns = GatherTaps::apply(x, index_tensor(taps.reads, x.device()),
+                                                  index_tensor(taps.read_by, x.device()));
+  const torch::Tensor weight = direction_ * (gain_ / direction_.norm(2, {1}, true));
+  return torch::addmm(bias_, columns, weight.t());
+}
+
+Tcn::Tcn(const UserNetworkOptions& options, Rng& rng) : dropout_(options.dropout) {
+  std::int64_t dilation = 1;
+  for (std::int64_t block = 0; block < options.tcn_blocks; ++block, dilation *= 2) {
+    for (const char* place : {"first", "second"}) {
+      convolutions_.push_back(register_module(
+          "block" + std::to_string(block) + "_" + place,
+          std::make_shared<CausalConvolution>(options.dim, options.tcn_kernel, dilation, rng)));
+    }
+  }
+  field_ = 2 * (options.tcn_kernel - 1) * (dilation - 1);
+  if (!options.tcn_final_linear) return;
+  final_weight_ =
+      register_parameter("final_weight", xavier_uniform_tensor(options.dim, options.dim, rng));
+  final_bias_ = register_parameter("final_bias", torch::zeros({options.dim}));
+}
+
+torch::Tensor Tcn::run(torch::Tensor x, const std::vector<std::int64_t>& offsets, Rng& rng) {
+  const double p = is_training() ? dropout_ : 0.0;
+  for (std::size_t block = 0; block < convolutions_.size(); block += 2) {
+    torch::Tensor y = x;
+    for (std::size_t part = block; part < block + 2; ++part) {
+      y = dropout(torch::relu(convolutions_[part]->forward(y, offsets)), p, rng);
+    }
+    x = torch::relu(x + y);
+  }
+  return final_weight_.defined() ? torch::addmm(final_bias_, x, final_weight_.t()) : x;
+}
+
+torch::Tensor Tcn::forward(const torch::Tensor& inputs, const SequenceBatch& batch,
+                           NetworkState* carried, Rng& rng) {
+  const std::int64_t sequences = batch.sequences();
+  check(inputs.dim() == 2 && inputs.size(0) == batch.offsets.back(), "one input for each step");
+  if (carried == nullptr) return run(inputs, batch.offsets, rng);
+
+  std::vector<std::int64_t> old(static_cast<std::size_t>(sequences), 0);  // carried rows of each
+  torch::Tensor all = inputs;
+  if (!carried->parts.empty()) {
+    const torch::Tensor counts = carried->parts[1].contiguous();
+    check(counts.size(0) == sequences, "the carried state has a count for each sequence");
+    std::copy_n(counts.data_ptr<std::int64_t>(), sequences, old.begin());
+    all = torch::cat({carried->parts[0], inputs});
+  }
+  // Each sequence's carried rows go in front of its new ones.
+  const std::int64_t carried_rows = all.size(0) - inputs.size(0);
+  std::vector<std::int64_t> offsets{0}, order, fresh, kept, counts;
+  std::int64_t next_old = 0;
+  for (std::size_t b = 0; b < old.size(); ++b) {
+    for (std::int64_t i = 0; i < old[b]; ++i) order.push_back(next_old++);
+    for (std::int64_t n = batch.offsets[b]; n < batch.offsets[b + 1]; ++n) {
+      fresh.push_back(std::ssize(order));
+      order.push_back(carried_rows + n);
+    }
+    const std::int64_t end = std::ssize(order);
+    counts.push_back(std::min(field_, end - offsets.back()));
+    for (std::int64_t i = end - counts.back(); i < end; ++i) kept.push_back(i);
+    offsets.push_back(end);
+  }
+  const torch::Tensor x = all.index_select(0, index_tensor(order, inputs.device()));
+  carried->parts = {x.detach().index_select(0, index_tensor(kept, inputs.device())),
+                    index_tensor(counts, torch::kCPU)};
+  return run(x, offsets, rng).index_select(0, index_tensor(fresh, inputs.device()));
+}
+
+}  // namespace kindling::nn
