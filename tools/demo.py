@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET_GENRES = "Crime,Film-Noir,Horror,Mystery,Thriller"
+TARGET_GENRES = "Crime|Film-Noir|Horror|Mystery|Thriller"
 METRICS = ["ndcg@20", "recall@20", "ndcg@10", "recall@10"]
 
 
@@ -105,12 +105,11 @@ def evaluate(run: Runner, world: World, label: str, model: str, seed: int, setti
 
 def make_domains(run: Runner, world: World) -> None:
     common = ["import", "recbole", world.interactions, world.items, "--force", "--json"]
-    # Users are divided by hash: two parts of three learn, one part is the new domain's.
     run.kindling("import-source", *common, "--out", world.out / "source", "--name", "other-films",
-                 "--set", f"exclude_categories={world.target_genres}", "--set", "user_part=1/2",
+                 "--exclude-categories", world.target_genres, "--user-part", "1/2",
                  output=world.out / "import-source.json")
     run.kindling("import-target", *common, "--out", world.out / "target", "--name", "suspense-films",
-                 "--set", f"include_categories={world.target_genres}", "--set", "user_part=2/2",
+                 "--include-categories", world.target_genres, "--user-part", "2/2",
                  output=world.out / "import-target.json")
     run.kindling("inspect", "inspect", world.out / "target", "--against", world.out / "source", "--json",
                  output=world.out / "inspect.json")
@@ -124,8 +123,8 @@ def train_and_evaluate(run: Runner, world: World) -> list:
         model = world.out / "models" / f"zesrec-{seed}"
         options = [word for setting in world.settings for word in ("--set", setting)]
         run.kindling(f"train-{seed}", "train", "zesrec", "--source", world.out / "source", "--target",
-                     world.out / "target", "--vectors", world.vectors, *options, "--seed", seed, "--resume", "--force",
-                     "--out", model)
+                     world.out / "target", "--protocol", "time-split", "--vectors", world.vectors, *options,
+                     "--seed", seed, "--resume", "--force", "--out", model)
         ours.append(evaluate(run, world, "zesrec", str(model), seed, []))
     rows = [{"label": "ZESRec (GRU4Rec)", "note": "zero-shot: nothing of the target was seen", "kind": "ours",
              "results": ours}]
@@ -136,17 +135,20 @@ def train_and_evaluate(run: Runner, world: World) -> list:
     return rows
 
 
+@dataclass
+class Film:
+    title: str
+    kinds: set
+
+
 def read_films(path: Path) -> dict:
-    """Item id -> title, from a RecBole .item file."""
-    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    header = [column.split(":")[0] for column in lines[0].split("\t")]
-    title = next(i for i, name in enumerate(header) if "title" in name)
+    """Item id -> Film, from a RecBole .item file."""
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    header = [column.split(":")[0] for column in rows[0]]
+    title, kinds = header.index("movie_title"), header.index("class")
     year = header.index("release_year") if "release_year" in header else None
-    films = {}
-    for line in lines[1:]:
-        cells = line.split("\t")
-        films[cells[0]] = f"{cells[title]} ({cells[year]})" if year is not None else cells[title]
-    return films
+    name = lambda row: f"{row[title]} ({row[year]})" if year is not None else row[title]
+    return {row[0]: Film(name(row), set(row[kinds].split(" "))) for row in rows[1:]}
 
 
 def read_histories(path: Path) -> dict:
@@ -161,35 +163,31 @@ def read_histories(path: Path) -> dict:
     return histories
 
 
+def in_user_part(user: str, part: int, parts: int) -> bool:
+    """The same rule as `kindling import --user-part PART/PARTS`."""
+    return int(hashlib.sha256(user.encode()).hexdigest()[:8], 16) % parts == part - 1
+
+
 def make_cases(run: Runner, world: World) -> None:
     """Three users of the target: a history, what the model recommends for it, what they chose next."""
     films = read_films(world.items)
-    target = json.loads((world.out / "import-target.json").read_text())
-    source = {str(i) for i in ()}
-    del target, source
-    genres = set(world.target_genres.split(","))
-    kinds = {}
-    lines = world.items.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    for line in lines[1:]:
-        cells = line.split("\t")
-        kinds[cells[0]] = set(cells[-1].split(" "))
-    histories = {}
+    candidates = {}
     for user, items in read_histories(world.interactions).items():
-        chosen = [item for item in items if kinds[item] & genres]
-        if 16 <= len(chosen) <= 40:
-            histories[user] = chosen
+        chosen = [item for item in items if films[item].kinds & set(world.target_genres.split("|"))]
+        if 16 <= len(chosen) <= 60 and in_user_part(user, 2, 2):
+            candidates[user] = chosen
     # Drawn, not picked: the seed decides, not the look of the result.
-    users = random.Random(7).sample(sorted(histories), 3)
+    users = random.Random(7).sample(sorted(candidates), 3)
     model = world.out / "models" / f"zesrec-{world.seeds[0]}"
     cases = []
     for user in users:
-        items = histories[user]
+        items = candidates[user]
         context, following = items[:8], items[8:16]
         output = world.out / "cases" / f"{user}.json"
         run.kindling(f"recommend-{user}", "recommend", model, "--items", world.out / "target", "--vectors",
                      world.vectors, "--history", ",".join(context), "--k", 10, "--json", output=output)
         ranked = [entry["id"] for entry in json.loads(output.read_text())["items"]]
-        name = lambda ids: [{"id": item, "title": films[item]} for item in ids]
+        name = lambda ids: [{"id": item, "title": films[item].title} for item in ids]
         cases.append({"user": user, "history": name(context), "recommended": name(ranked), "next": name(following)})
     write_json(world.out / "cases.json", {"cases": cases})
 
@@ -249,8 +247,8 @@ def real_world() -> World:
 
 
 def describe(world: World, rows: list, seconds: float) -> dict:
-    count = lambda domain: "{users:,} users · {items:,} items · {events:,} interactions".format(
-        **json.loads((world.out / f"import-{domain}.json").read_text())["dataset"])
+    count = lambda domain: "{users:,} users · {items:,} items · {interactions:,} interactions".format(
+        **json.loads((world.out / f"import-{domain}.json").read_text()))
     overlap = json.loads((world.out / "inspect.json").read_text())["against"]
     return {
         "title": world.title,
@@ -261,7 +259,7 @@ def describe(world: World, rows: list, seconds: float) -> dict:
             {"name": "Target", "value": count("target")},
             {"name": "Shared between them",
              "value": f"{overlap['shared_users']} users, {overlap['shared_items']} items"},
-            {"name": "Rule", "value": f"target: items of {world.target_genres.replace(',', ', ')}; source: all others; "
+            {"name": "Rule", "value": f"target: items of {world.target_genres.replace('|', ', ')}; source: all others; "
                                       "users divided by hash"},
             {"name": "Text", "value": world.text},
             {"name": "Time", "value": f"{seconds:.0f} s for all steps"},

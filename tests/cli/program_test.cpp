@@ -1,0 +1,119 @@
+// What every verb promises: help, exit codes, JSON alone on stdout, no stack traces.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/json.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Outcome;
+using testing::run_kindling;
+using testing::TempDir;
+
+constexpr int kDone = 0;
+constexpr int kUserMistake = 2;
+
+const std::vector<std::string> kVerbs = {"import",   "inspect",   "embed",  "train",
+                                         "evaluate", "recommend", "models", "report"};
+
+TEST(Program, ListsEveryVerb) {
+  const Outcome outcome = run_kindling({"--help"});
+
+  EXPECT_EQ(outcome.code, kDone);
+  for (const auto& verb : kVerbs) EXPECT_THAT(outcome.out, HasSubstr(verb));
+}
+
+TEST(Program, SaysItsVersion) {
+  const Outcome outcome = run_kindling({"--version"});
+
+  EXPECT_EQ(outcome.code, kDone);
+  EXPECT_THAT(outcome.out, HasSubstr("0.1"));
+}
+
+TEST(Program, HelpsWithEveryVerb) {
+  for (const auto& verb : kVerbs) {
+    const Outcome outcome = run_kindling({verb, "--help"});
+
+    EXPECT_EQ(outcome.code, kDone) << verb;
+    for (const char* flag : {"--quiet", "--json", "--threads"}) {
+      EXPECT_THAT(outcome.out, HasSubstr(flag)) << verb;
+    }
+  }
+}
+
+TEST(Program, NeedsAVerb) { EXPECT_EQ(run_kindling({}).code, kUserMistake); }
+
+TEST(Program, RefusesAnUnknownVerb) { EXPECT_EQ(run_kindling({"recomend"}).code, kUserMistake); }
+
+TEST(Program, RefusesAnUnknownOptionOfEveryVerb) {
+  for (const auto& verb : kVerbs) {
+    const Outcome outcome = run_kindling({verb, "--no-such-option"});
+
+    EXPECT_EQ(outcome.code, kUserMistake) << verb;
+    EXPECT_EQ(outcome.out, "") << verb;
+    EXPECT_NE(outcome.err, "") << verb;
+  }
+}
+
+TEST(Program, RefusesANegativeNumberOfThreads) {
+  EXPECT_EQ(run_kindling({"models", "--threads", "-1"}).code, kUserMistake);
+}
+
+TEST(Program, NamesAMissingFile) {
+  const TempDir dir;
+  const std::string absent = dir.file("absent");
+  const std::string out = dir.file("out");
+  const std::vector<std::vector<std::string>> calls = {
+      {"import", "csv", absent + ".csv", "--out", out},
+      {"import", "recbole", absent + ".inter", "--out", out},
+      {"inspect", absent},
+      {"embed", absent, "--encoder", "hash"},
+      {"train", "zesrec", "--source", absent, "--vectors", "hash", "--out", out},
+      {"evaluate", "random", "--target", absent},
+      {"recommend", absent, "--items", absent, "--history", "1"},
+      {"report", absent}};
+  for (const auto& call : calls) {
+    const Outcome outcome = run_kindling(call);
+
+    EXPECT_EQ(outcome.code, kUserMistake) << call[0] << ": " << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(absent)) << call[0];
+    EXPECT_THAT(outcome.err, Not(HasSubstr("terminate"))) << call[0];
+    EXPECT_FALSE(std::filesystem::exists(out)) << call[0];
+  }
+}
+
+TEST(Program, SuggestsTheNearestModel) {
+  const Outcome outcome = run_kindling({"models", "--describe", "zesrek"});
+
+  EXPECT_EQ(outcome.code, kUserMistake);
+  EXPECT_THAT(outcome.err, HasSubstr("zesrec"));
+}
+
+TEST(Program, PrintsOneJsonDocumentOfModels) {
+  const Outcome outcome = run_kindling({"models", "--json"});
+
+  ASSERT_EQ(outcome.code, kDone) << outcome.err;
+  const Json models = parse_json(outcome.out, "stdout").at("models");
+  std::vector<std::string> names;
+  for (const Json& model : models) names.push_back(model.at("name"));
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"zesrec", "pop", "random", "recency", "embknn"}));
+}
+
+TEST(Program, DescribesEveryModel) {
+  const Json models = parse_json(run_kindling({"models", "--json"}).out, "stdout").at("models");
+  for (const Json& model : models) {
+    const Outcome outcome =
+        run_kindling({"models", "--describe", model.at("name").get<std::string>(), "--json"});
+
+    ASSERT_EQ(outcome.code, kDone) << outcome.err;
+    EXPECT_TRUE(parse_json(outcome.out, "stdout").at("options").is_array());
+  }
+}
+
+}  // namespace
+}  // namespace kindling
