@@ -248,7 +248,8 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
         states, items.values.index_select(0, nn::index_tensor(step.targets, device)),
         items.values.index_select(0, nn::index_tensor(step.sampled, device)),
         nn::index_tensor(batch.targets, device), nn::index_tensor(negatives->items, device),
-        torch::tensor(target_log_q).to(device), torch::tensor(negatives->log_expected).to(device));
+        torch::tensor(target_log_q).to(device, states.scalar_type()),
+        torch::tensor(negatives->log_expected).to(device, states.scalar_type()));
   } else {
     loss = nn::softmax_cross_entropy(states, items.values, nn::index_tensor(batch.targets, device));
   }

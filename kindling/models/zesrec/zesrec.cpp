@@ -13,6 +13,7 @@
 
 #include "kindling/base/error.h"
 #include "kindling/models/registry.h"
+#include "kindling/models/vectors.h"
 #include "kindling/models/zesrec/item_scale.h"
 #include "kindling/models/zesrec/net.h"
 #include "kindling/models/zesrec/training.h"
@@ -51,20 +52,6 @@ std::uint64_t content_key(const Matrix& values) {
   return key;
 }
 
-const ItemVectors& vectors_of(const Domain& domain) {
-  if (domain.vectors == nullptr) {
-    throw Error(Kind::kUnsupported, "zesrec needs item vectors", {},
-                "run kindling embed on the dataset, or pass --vectors");
-  }
-  if (domain.data != nullptr && domain.data->item_count() != domain.vectors->items()) {
-    throw Error(Kind::kBadInput,
-                fmt::format("{} items but {} item vectors", domain.data->item_count(),
-                            domain.vectors->items()),
-                domain.data->name, "make the vectors again with kindling embed");
-  }
-  return *domain.vectors;
-}
-
 // The part that MAP and Monte-Carlo inference share.
 class Core {
  public:
@@ -84,7 +71,7 @@ class Core {
                   "pass --source DIR");
     }
     if (task.source->data == nullptr) throw Error(Kind::kInternal, "a source without data");
-    const ItemVectors& vectors = vectors_of(*task.source);
+    const ItemVectors& vectors = require_vectors(*task.source, "zesrec");
     nn::use_base_threads();
     const torch::Device device = find_device(context.device);
     seed_ = context.seed;
@@ -164,7 +151,7 @@ class Core {
     torch::Tensor means;
   };
   std::shared_ptr<const Prepared> prepare(const Domain& domain) const {
-    const ItemVectors& vectors = vectors_of(domain);
+    const ItemVectors& vectors = require_vectors(domain, "zesrec");
     check_width(vectors);
     const std::uint64_t key = content_key(vectors.values);
     const std::lock_guard<std::mutex> hold(guard_);
@@ -285,13 +272,7 @@ class PointModel : public VectorRecommender {
   }
   Matrix score(const Domain& domain, std::span<const Query> queries,
                std::span<const ItemId> candidates) const override {
-    const torch::NoGradGuard no_grad;
-    const auto prepared = core_.prepare(domain);
-    const torch::Tensor u =
-        core_.users(domain, queries, prepared->means, false, core_.sample_stream());
-    const torch::Tensor v =
-        prepared->means.index_select(0, candidate_index(candidates, prepared->means.size(0)));
-    return nn::to_matrix(u.mm(v.t()));
+    return score_by_vectors(*this, domain, queries, candidates);
   }
 
  private:

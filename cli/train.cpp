@@ -1,0 +1,119 @@
+// kindling train: a model directory from dataset directories.
+#include <atomic>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+#include "kindling/base/error.h"
+#include "kindling/base/log.h"
+#include "kindling/models/train_run.h"
+
+namespace kindling::cli {
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+extern "C" void note_signal(int) { interrupted = true; }
+
+struct TrainArguments {
+  TrainRun run;
+  std::vector<std::string> settings;
+  std::string options_file;
+};
+
+// --options first, so that --set overrides the file.
+OptionValues gather_options(const TrainArguments& arguments) {
+  OptionValues values;
+  if (!arguments.options_file.empty()) {
+    const Json object = read_json(arguments.options_file);
+    if (!object.is_object()) {
+      throw Error(Kind::kBadInput, "expected a JSON object of options", arguments.options_file);
+    }
+    for (const auto& [name, value] : object.items()) {
+      values.emplace_back(name, options_detail::text_of(value));
+    }
+  }
+  for (const std::string& setting : arguments.settings) {
+    const auto equal = setting.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
+                  "--set");
+    }
+    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
+  }
+  return values;
+}
+
+Json curve_of(const ModelRecord& record) {
+  Json curve = Json::array();
+  for (const EpochRecord& epoch : record.history) {
+    curve.push_back({{"epoch", epoch.epoch},
+                     {"train_loss", epoch.train_loss},
+                     {"validation_loss", epoch.validation_loss},
+                     {"validation_ndcg@20", epoch.validation_ndcg},
+                     {"seconds", epoch.seconds},
+                     {"learning_rate", epoch.learning_rate}});
+  }
+  return curve;
+}
+
+void run_train(TrainArguments arguments, const Common& common) {
+  TrainRun& run = arguments.run;
+  run.options = gather_options(arguments);
+  run.version = KINDLING_VERSION;
+  run.should_stop = [] { return interrupted.load(); };
+  run.on_epoch = [](const EpochRecord& epoch) {
+    log_info("epoch {}: loss {:.4f}, validation {:.4f}, N@20 {:.4f}, {}", epoch.epoch,
+             epoch.train_loss, epoch.validation_loss, epoch.validation_ndcg,
+             format_seconds(epoch.seconds));
+  };
+  std::signal(SIGINT, note_signal);
+  std::signal(SIGTERM, note_signal);
+  const ModelRecord record = run_training(run);
+  if (common.json) {
+    print_json({{"model", record.model},
+                {"out", run.out},
+                {"seed", record.seed},
+                {"data", record.data},
+                {"metrics", record.metrics},
+                {"details", record.details},
+                {"history", curve_of(record)}});
+  } else {
+    fmt::print("{}\n", run.out);
+  }
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Common& common) {
+  auto* verb = app.add_subcommand("train", "fit a model on a source domain");
+  auto arguments = std::make_shared<TrainArguments>();
+  TrainRun& run = arguments->run;
+  verb->add_option("MODEL", run.model, "one of `kindling models`")->required();
+  verb->add_option("--source", run.source, "dataset directory to learn from");
+  verb->add_option("--target", run.target,
+                   "dataset directory of the later target: its users and items are left out");
+  verb->add_option("--vectors", run.vectors,
+                   "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
+  verb->add_option("--protocol", run.protocol, "how the target is split")
+      ->check(CLI::IsMember({"leave-last-out", "time-split"}))
+      ->capture_default_str();
+  verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
+  verb->add_option("--options", arguments->options_file, "JSON file of options");
+  verb->add_option("--out", run.out, "model directory to write")->required();
+  verb->add_option("--seed", run.seed, "seed of every random number")->capture_default_str();
+  verb->add_option("--device", run.device, "cpu or cuda")->capture_default_str();
+  verb->add_flag("--resume", run.resume, "go on from the checkpoint in OUT.ckpt");
+  verb->add_flag("--force", run.force, "replace an existing model directory");
+  verb->add_option("--max-minutes", run.max_minutes, "stop after this time; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  add_common(*verb, common);
+  verb->callback([arguments, &common] { run_train(*arguments, common); });
+}
+
+}  // namespace kindling::cli

@@ -1,0 +1,195 @@
+#include "kindling/models/train_run.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/file.h"
+#include "kindling/base/log.h"
+#include "kindling/base/text.h"
+#include "kindling/data/split.h"
+#include "kindling/data/transforms.h"
+
+namespace kindling {
+
+namespace {
+
+// What fit() reads, and keeps alive what the task points to.
+struct Loaded {
+  Dataset source;
+  ItemVectors source_vectors;
+  Dataset target;
+  ItemVectors target_vectors;
+  std::optional<TargetSplit> split;
+  TrainTask task;
+};
+
+TargetSplit split_target(const TrainRun& run, const Dataset& target) {
+  if (run.protocol == "time-split") return split_by_time(target, run.train_share);
+  if (run.protocol == "leave-last-out") return split_leave_last_out(target);
+  throw Error(Kind::kBadOption, fmt::format("unknown protocol {}", quote(run.protocol)), {},
+              "the protocols are leave-last-out and time-split");
+}
+
+void prepare_source(const TrainRun& run, Loaded& loaded, bool needs_text) {
+  Dataset whole = load_dataset(run.source);
+  if (needs_text) loaded.source_vectors = open_item_vectors(run.source, run.vectors, whole);
+  if (run.target.empty()) {
+    loaded.source = std::move(whole);
+  } else {
+    const bool by_time = run.protocol == "time-split";
+    const Dataset past = by_time ? events_until(whole, *loaded.split->time) : whole;
+    loaded.source = remove_overlap(past, loaded.target);
+    log_info("source: {} of {} events are before the split and apart from the target",
+             loaded.source.event_count(), whole.event_count());
+    if (needs_text) {
+      loaded.source_vectors = select_item_vectors(loaded.source_vectors, whole, loaded.source);
+    }
+  }
+  loaded.task.source = Domain{&loaded.source, needs_text ? &loaded.source_vectors : nullptr};
+}
+
+void load(const TrainRun& run, const ModelInfo& info, Loaded& loaded) {
+  if (info.needs_source && run.source.empty()) {
+    throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
+  }
+  if (info.needs_target_train && run.target.empty()) {
+    throw Error(Kind::kBadOption,
+                fmt::format("{} learns from the target's own interactions", info.name), "--target");
+  }
+  if (!run.target.empty()) {
+    loaded.target = load_dataset(run.target);
+    loaded.split = split_target(run, loaded.target);
+  }
+  if (!run.source.empty()) prepare_source(run, loaded, info.needs_text);
+  if (info.needs_target_train) {
+    if (info.needs_text) {
+      loaded.target_vectors = open_item_vectors(run.target, run.vectors, loaded.target);
+    }
+    loaded.task.target_train =
+        Domain{&loaded.split->train, info.needs_text ? &loaded.target_vectors : nullptr};
+  }
+}
+
+Json describe_domain(const Domain& domain, const std::string& role) {
+  Json facts;
+  facts["role"] = role;
+  facts["name"] = domain.data->name;
+  facts["fingerprint"] = domain.data->fingerprint();
+  facts["users"] = domain.data->user_count();
+  facts["items"] = domain.data->item_count();
+  facts["events"] = domain.data->event_count();
+  if (domain.vectors != nullptr) {
+    facts["vectors"] = {{"encoder", domain.vectors->encoder},
+                        {"fingerprint", domain.vectors->fingerprint},
+                        {"dim", domain.vectors->dim()}};
+  }
+  return facts;
+}
+
+// Every option with the value that counts, given or default.
+OptionValues effective_options(const ModelInfo& info, const OptionValues& given) {
+  OptionValues all;
+  for (const OptionInfo& option : info.describe()) {
+    std::string value = options_detail::text_of(option.value);
+    for (const auto& [name, text] : given) {
+      if (name == option.name) value = text;
+    }
+    all.emplace_back(option.name, value);
+  }
+  return all;
+}
+
+void refuse_existing(const TrainRun& run) {
+  if (run.out.empty()) throw Error(Kind::kBadOption, "where to write the model?", "--out");
+  if (!run.force && std::filesystem::exists(run.out)) {
+    throw Error(Kind::kBadInput, "the model directory exists", run.out,
+                "choose another, or pass --force to replace it");
+  }
+}
+
+}  // namespace
+
+ItemVectors select_item_vectors(const ItemVectors& vectors, const Dataset& from,
+                                const Dataset& to) {
+  ItemVectors part{Matrix(to.item_count(), vectors.dim()), vectors.encoder, vectors.fingerprint};
+  const std::vector<ItemId> rows = matching_items(to, from);
+  for (ItemId item = 0; item < to.item_count(); ++item) {
+    const auto row = vectors.values.row(rows[item]);
+    std::copy(row.begin(), row.end(), part.values.row(item).begin());
+  }
+  return part;
+}
+
+ItemVectors open_item_vectors(const std::string& directory, const std::string& name,
+                              const Dataset& dataset) {
+  if (!name.empty() && (name.ends_with(".npy") || name.ends_with(".safetensors"))) {
+    return import_item_vectors(name, dataset);
+  }
+  std::vector<std::string> names;
+  std::error_code ignored;
+  const auto folder = std::filesystem::path(directory) / "vectors";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".safetensors") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  const bool known = std::find(names.begin(), names.end(), name) != names.end();
+  if (known || (name.empty() && names.size() == 1)) {
+    return load_item_vectors(vectors_path(directory, name.empty() ? names[0] : name), dataset);
+  }
+  if (names.empty()) {
+    throw Error(Kind::kNotFound, "the dataset has no item vectors", directory,
+                "make them with kindling embed");
+  }
+  throw Error(name.empty() ? Kind::kBadOption : Kind::kNotFound,
+              name.empty() ? "the dataset has several item vectors"
+                           : fmt::format("the dataset has no item vectors {}", quote(name)),
+              directory, fmt::format("pass --vectors with one of: {}", join(names, ", ")));
+}
+
+ModelRecord run_training(const TrainRun& run) {
+  refuse_existing(run);
+  const ModelInfo& info = find_model(run.model);
+  const auto model = info.make(run.options);
+  Loaded loaded;
+  load(run, info, loaded);
+  FitContext context;
+  context.seed = run.seed;
+  context.device = run.device;
+  context.checkpoint = run.out + ".ckpt";
+  context.resume = run.resume;
+  context.on_epoch = run.on_epoch;
+  context.max_seconds = run.max_minutes * 60.0;
+  context.should_stop = run.should_stop;
+  model->fit(loaded.task, context);
+  ModelRecord record;
+  record.model = run.model;
+  record.options = effective_options(info, run.options);
+  record.seed = run.seed;
+  if (loaded.task.source) {
+    record.data = describe_domain(*loaded.task.source, "source");
+  } else if (loaded.task.target_train) {
+    record.data = describe_domain(*loaded.task.target_train, "target");
+  }
+  record.data["protocol"] = run.target.empty() ? "none" : run.protocol;
+  record.details = model->details();
+  record.history = context.history;
+  record.version = run.version;
+  for (const EpochRecord& epoch : record.history) {
+    if (!record.metrics.empty() &&
+        epoch.validation_loss >= record.metrics["validation_loss"].get<double>()) {
+      continue;
+    }
+    record.metrics = {{"best_epoch", epoch.epoch},
+                      {"validation_loss", epoch.validation_loss},
+                      {"validation_ndcg@20", epoch.validation_ndcg}};
+  }
+  save_model(*model, record, run.out, run.force);
+  std::filesystem::remove_all(context.checkpoint);
+  return record;
+}
+
+}  // namespace kindling

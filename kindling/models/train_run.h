@@ -1,0 +1,50 @@
+// One training run from dataset directories to a model directory: what `kindling train` does.
+//
+//   const ModelRecord record = run_training({.model = "zesrec", .source = "data/games",
+//                                            .target = "data/scientific", .out = "models/zesrec"});
+//
+// With a target, its users and items are removed from the source [Z4]; under the time split the
+// source is also cut at the target's t_s, so that nothing later than the test begins is seen.
+// Under leave-last-out whole source sequences are used: the domains are disjoint, so nothing of the
+// target leaks. Models of the target's own interactions (pop, recency) learn from its train part.
+// Checkpoints lie in <out>.ckpt until the run succeeds.
+// Errors: as Dataset, ItemVectors and Recommender::fit; Error{kBadInput} when `out` exists.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "kindling/models/store.h"
+
+namespace kindling {
+
+struct TrainRun {
+  std::string model;
+  OptionValues options;
+  std::string source;                       // dataset directory
+  std::string target;                       // dataset directory; may be empty
+  std::string vectors;                      // name under DIR/vectors; empty: the only one there
+  std::string protocol = "leave-last-out";  // or "time-split"
+  double train_share = 0.8;                 // of the target's interactions, time-split
+  std::string out;                          // model directory
+  std::uint64_t seed = 0;
+  std::string device = "cpu";
+  bool resume = false;
+  bool force = false;
+  double max_minutes = 0.0;  // the best weights so far are kept; 0: no limit
+  std::string version;       // of the program, for the record
+  std::function<bool()> should_stop;
+  std::function<void(const EpochRecord&)> on_epoch;
+};
+
+ModelRecord run_training(const TrainRun& run);
+
+// The vectors called `name` of a dataset directory; with an empty name the only ones there are.
+// Error{kNotFound} lists what there is.
+ItemVectors open_item_vectors(const std::string& directory, const std::string& name,
+                              const Dataset& dataset);
+
+// Rows of `vectors` (of `from`) in the item order of `to`, which holds a part of its items.
+ItemVectors select_item_vectors(const ItemVectors& vectors, const Dataset& from, const Dataset& to);
+
+}  // namespace kindling
