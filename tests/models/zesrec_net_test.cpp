@@ -1,0 +1,189 @@
+// The objective of ZESRec: values where they are known, gradients by differences.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "kindling/models/zesrec/net.h"
+#include "tests/support/gradient_check.h"
+
+namespace kindling::zesrec {
+namespace {
+
+constexpr std::int64_t kItems = 5;
+constexpr std::int64_t kWidth = 4;
+
+Options tiny(const char* variant) {
+  Options options;
+  options.dim = 3;
+  options.variant = variant;
+  options.lambda_v = 4.0;
+  options.offset_init = 0.5;
+  options.dropout = 0.2;
+  options.tcn_blocks = 1;
+  options.gap_dim = 2;
+  return options;
+}
+
+// Two users: items 0 1 2 and 3 1.
+SequenceBatch tiny_batch() {
+  SequenceBatch batch;
+  batch.offsets = {0, 3, 5};
+  batch.inputs = {kDummyItem, 0, 1, kDummyItem, 3};
+  batch.targets = {0, 1, 2, 3, 1};
+  batch.session_start = {1, 0, 1, 1, 0};
+  batch.gap_bucket = {0, 1, 2, 0, 3};
+  return batch;
+}
+
+// In double precision, so that differences are exact enough.
+struct Tiny {
+  explicit Tiny(const Options& options, bool lazy = false)
+      : net(std::make_shared<Net>(options, kWidth, Rng(3))) {
+    net->lazy = lazy;
+    net->make_offsets(kItems, Rng(4));
+    net->to(torch::kFloat64);
+    if (net->offsets.defined()) {
+      net->offsets = net->offsets.detach().to(torch::kFloat64).requires_grad_(!lazy);
+    }
+    corpus.items = torch::cos(torch::arange(kItems * kWidth, torch::kFloat64)).view({-1, kWidth});
+    corpus.target_count = {1, 2, 1, 1, 0};
+    corpus.tokens = 5;
+  }
+
+  Objective objective(const Negatives* negatives = nullptr) {
+    return net->objective(tiny_batch(), corpus, negatives, nullptr, true, Rng(9));
+  }
+
+  std::shared_ptr<Net> net;
+  Corpus corpus;
+};
+
+struct Case {
+  const char* name;
+  const char* variant;
+  const char* network;
+  const char* bound;
+  const char* activation;
+};
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+
+class ObjectiveGradient : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ObjectiveGradient, MatchesFiniteDifferences) {
+  Options options = tiny(GetParam().variant);
+  options.network = GetParam().network;
+  options.bound = GetParam().bound;
+  options.activation = GetParam().activation;
+  Tiny tiny_net(options);
+  // Away from the symmetric start, where the posterior equals the prior.
+  std::vector<torch::Tensor> inputs = tiny_net.net->parameters();
+  {
+    const torch::NoGradGuard no_grad;
+    double pace = 0.1;
+    for (torch::Tensor& parameter : inputs) {
+      parameter.add_(0.2 * torch::sin(torch::arange(parameter.numel(), torch::kFloat64) * pace)
+                               .view(parameter.sizes()));
+      pace += 0.37;
+    }
+  }
+  if (tiny_net.net->offsets.defined()) inputs.push_back(tiny_net.net->offsets);
+
+  testing::expect_gradient_matches([&] { return tiny_net.objective().total; }, inputs, 2e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, ObjectiveGradient,
+                         ::testing::Values(Case{"vanilla", "vanilla", "gru", "simplified", "none"},
+                                           Case{"map", "map", "gru", "simplified", "none"},
+                                           Case{"map_tanh", "map", "gru", "simplified", "tanh"},
+                                           Case{"map_hrnn", "map", "hrnn", "simplified", "none"},
+                                           Case{"map_hgru", "map", "hgru", "simplified", "none"},
+                                           Case{"map_tcn", "map", "tcn", "simplified", "none"},
+                                           Case{"full", "full", "gru", "simplified", "none"},
+                                           Case{"full_general", "full", "gru", "general", "none"}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Objective, AtZeroOffsetsMapEqualsVanilla) {
+  Options options = tiny("map");
+  options.offset_init = 0.0;
+  Tiny map(options);
+  Tiny vanilla(tiny("vanilla"));
+
+  EXPECT_DOUBLE_EQ(map.objective().total.item<double>(), vanilla.objective().total.item<double>());
+}
+
+TEST(Objective, FullWithAnInfinitePrecisionEqualsVanilla) {
+  Options options = tiny("full");
+  options.lambda_v = 1e14;
+  Tiny full(options);
+  Tiny vanilla(tiny("vanilla"));
+
+  EXPECT_NEAR(full.objective().total.item<double>(), vanilla.objective().total.item<double>(),
+              1e-5);
+}
+
+TEST(Objective, FullStartsWithoutKlDivergence) {
+  Tiny full(tiny("full"));
+
+  const Objective objective = full.objective();
+
+  EXPECT_NEAR(objective.total.item<double>(), objective.loss / 5.0, 1e-6);
+}
+
+TEST(Objective, GeneralBoundStartsWithoutKlDivergence) {
+  Options options = tiny("full");
+  options.bound = "general";
+  Tiny general(options);
+
+  const Objective objective = general.objective();
+
+  EXPECT_NEAR(objective.total.item<double>(), objective.loss / 5.0, 1e-6);
+}
+
+TEST(Objective, PenaltyIsHalfLambdaOverTokensTimesSquares) {
+  Tiny map(tiny("map"));
+
+  const Objective objective = map.objective();
+
+  const double squares = map.net->offsets.square().sum().item<double>();
+  EXPECT_NEAR(objective.total.item<double>() - objective.loss / 5.0, 4.0 / (2.0 * 5.0) * squares,
+              1e-9);
+}
+
+TEST(Objective, LazyPenaltyOfAWholeEpochEqualsTheDenseOne) {
+  Tiny dense(tiny("map"));
+  Tiny lazy(tiny("map"), true);
+  const Negatives negatives{{4, 4, 0}, {0.5F, 0.5F, 0.1F}};
+  const std::vector<std::uint64_t> counts = {1, 2, 1, 1, 0};
+  const NegativeSampler sampler(counts, NegativeOptions{});
+  dense.corpus.sampler = &sampler;
+  lazy.corpus.sampler = &sampler;
+
+  const Objective of_dense = dense.objective(&negatives);
+  const Objective of_lazy = lazy.objective(&negatives);
+  of_dense.total.backward();
+  of_lazy.total.backward();
+
+  // The batch is the epoch, and it touches every item: each item's weight is 1.
+  EXPECT_NEAR(of_dense.total.item<double>(), of_lazy.total.item<double>(), 1e-6);
+  EXPECT_TRUE(torch::allclose(dense.net->offsets.grad(), lazy.net->lazy_offsets.grad(), 1e-6));
+}
+
+TEST(TouchedRows, AreSortedDistinctAndIndexed) {
+  const StepRows step = touched_rows(tiny_batch(), {4, 1});
+
+  EXPECT_EQ(step.rows, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(step.inputs, tiny_batch().inputs);
+  EXPECT_EQ(step.sampled, (std::vector<std::int64_t>{4, 1}));
+
+  SequenceBatch one;
+  one.inputs = {kDummyItem, 9};
+  one.targets = {9, 3};
+  const StepRows sparse = touched_rows(one, {7});
+  EXPECT_EQ(sparse.rows, (std::vector<std::int64_t>{3, 7, 9}));
+  EXPECT_EQ(sparse.inputs, (std::vector<std::int64_t>{kDummyItem, 2}));
+  EXPECT_EQ(sparse.targets, (std::vector<std::int64_t>{2, 0}));
+  EXPECT_EQ(sparse.sampled, (std::vector<std::int64_t>{1}));
+}
+
+}  // namespace
+}  // namespace kindling::zesrec
