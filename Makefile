@@ -25,7 +25,7 @@ setup:
 	@tools/setup.sh
 
 build: setup
-	@tools/build.sh release $(JOBS)
+	@tools/build.sh release $(JOBS) kindling
 
 dev: setup
 	@tools/build.sh dev $(JOBS)
@@ -39,7 +39,8 @@ format:
 check: setup
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/check.sh $(JOBS)
 
-bench: build
+bench: setup
+	@tools/build.sh release $(JOBS)
 	@tools/bench.sh $(ONLY)
 
 docs: build
