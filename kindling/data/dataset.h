@@ -85,6 +85,7 @@ class DatasetBuilder {
   std::size_t event_count() const { return events_.size(); }
   std::size_t item_count() const { return items_.size(); }
   const Vocabulary& item_ids() const { return item_ids_; }
+  const std::vector<Item>& items() const { return items_; }
   // Room for `events` rows: saves moving them while a large file is read.
   void reserve(std::size_t events) { events_.reserve(events); }
 
