@@ -1,0 +1,137 @@
+#include "kindling/kernels/attention.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "kindling/kernels/exp.h"
+
+namespace kindling::kernels {
+
+namespace {
+
+constexpr std::size_t kLanes = 16;
+constexpr std::size_t kRows = 4;  // queries worked on together
+using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+
+std::size_t padded(std::size_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+
+// c[kRows, columns] = a[kRows, depth] b[depth, columns]; columns is a multiple of kLanes. Two
+// vectors of columns at a time keep 8 sums in registers.
+void multiply_rows(const float* a, std::size_t depth, const float* b, std::size_t columns,
+                   float* c) {
+  std::size_t column = 0;
+  const auto block = [&]<std::size_t kVectors>() {
+    std::array<std::array<Lanes, kVectors>, kRows> sums{};
+    for (std::size_t d = 0; d < depth; ++d) {
+      std::array<Lanes, kVectors> row;
+      std::memcpy(row.data(), b + d * columns + column, sizeof(row));
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const float factor = a[r * depth + d];
+        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] += factor * row[v];
+      }
+    }
+    for (std::size_t r = 0; r < kRows; ++r) {
+      std::memcpy(c + r * columns + column, sums[r].data(), sizeof(sums[r]));
+    }
+    column += kVectors * kLanes;
+  };
+  while (column + 2 * kLanes <= columns) block.template operator()<2>();
+  if (column < columns) block.template operator()<1>();
+}
+
+// Turns scores into weights, without dividing; returns the sum of the weights. Columns from
+// `length` on become 0.
+float exponentiate(float* scores, std::size_t length, std::size_t columns) {
+  float top = scores[0];
+#pragma omp simd reduction(max : top)
+  for (std::size_t j = 0; j < length; ++j) top = std::max(top, scores[j]);
+  float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+  for (std::size_t j = 0; j < length; ++j) {
+    scores[j] = fast_exp(scores[j] - top);
+    sum += scores[j];
+  }
+  std::fill(scores + length, scores + columns, 0.0F);
+  return sum;
+}
+
+}  // namespace
+
+void attention_reference(const AttentionShape& shape, const float* qkv, const float* query_bias,
+                         float* out) {
+  const std::size_t all = shape.heads * shape.width;
+  std::vector<double> weights(shape.length);
+  for (std::size_t h = 0; h < shape.heads; ++h) {
+    for (std::size_t i = 0; i < shape.length; ++i) {
+      const float* q = qkv + i * 3 * all + h * shape.width;
+      double top = -INFINITY;
+      for (std::size_t j = 0; j < shape.length; ++j) {
+        const float* k = qkv + j * 3 * all + all + h * shape.width;
+        weights[j] = 0;
+        for (std::size_t d = 0; d < shape.width; ++d) {
+          weights[j] += (static_cast<double>(q[d]) + query_bias[h * shape.width + d]) * k[d];
+        }
+        top = std::max(top, weights[j]);
+      }
+      double sum = 0;
+      for (double& weight : weights) sum += weight = std::exp(weight - top);
+      for (std::size_t d = 0; d < shape.width; ++d) {
+        double value = 0;
+        for (std::size_t j = 0; j < shape.length; ++j) {
+          value += weights[j] * qkv[j * 3 * all + 2 * all + h * shape.width + d];
+        }
+        out[i * all + h * shape.width + d] = static_cast<float>(value / sum);
+      }
+    }
+  }
+}
+
+void attention(const AttentionShape& shape, const float* qkv, const float* query_bias,
+               std::vector<float>& scratch, float* out) {
+  const std::size_t n = shape.length;
+  const std::size_t width = shape.width;
+  const std::size_t all = shape.heads * width;
+  const std::size_t columns = padded(n);
+  const std::size_t wide = padded(width);
+  // Grows only; everything that is read is written first, the padding by the fills below.
+  const std::size_t needed = width * columns + columns * wide + kRows * (width + columns + wide);
+  if (scratch.size() < needed) scratch.resize(needed);
+  float* keys = scratch.data();              // [width, columns]: keys, transposed
+  float* values = keys + width * columns;    // [columns, wide]
+  float* queries = values + columns * wide;  // [kRows, width]
+  float* scores = queries + kRows * width;   // [kRows, columns]
+  float* result = scores + kRows * columns;  // [kRows, wide]
+  std::fill(keys, queries, 0.0F);
+  for (std::size_t h = 0; h < shape.heads; ++h) {
+    const float* head = qkv + h * width;
+    for (std::size_t j = 0; j < n; ++j) {
+      const float* row = head + j * 3 * all;
+      for (std::size_t d = 0; d < width; ++d) keys[d * columns + j] = row[all + d];
+      std::copy(row + 2 * all, row + 2 * all + width, values + j * wide);
+    }
+    for (std::size_t i = 0; i < n; i += kRows) {
+      const std::size_t count = std::min(kRows, n - i);
+      for (std::size_t r = 0; r < kRows; ++r) {
+        const float* q = head + std::min(i + r, n - 1) * 3 * all;  // the last query fills up
+        for (std::size_t d = 0; d < width; ++d) {
+          queries[r * width + d] = q[d] + query_bias[h * width + d];
+        }
+      }
+      multiply_rows(queries, width, keys, columns, scores);
+      std::array<float, kRows> sums{};
+      for (std::size_t r = 0; r < kRows; ++r) {
+        sums[r] = exponentiate(scores + r * columns, n, columns);
+      }
+      multiply_rows(scores, columns, values, wide, result);
+      for (std::size_t r = 0; r < count; ++r) {
+        float* target = out + (i + r) * all + h * width;
+        const float factor = 1.0F / sums[r];
+        for (std::size_t d = 0; d < width; ++d) target[d] = result[r * wide + d] * factor;
+      }
+    }
+  }
+}
+
+}  // namespace kindling::kernels

@@ -1,0 +1,292 @@
+#include "kindling/text/bert.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include <cblas.h>
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/hash.h"
+#include "kindling/base/parallel.h"
+#include "kindling/kernels/attention.h"
+#include "kindling/kernels/gelu.h"
+#include "kindling/kernels/layer_norm.h"
+
+namespace kindling {
+
+namespace {
+
+using Floats = std::vector<float>;
+
+// Tokens that go through the layers together; see bench/README.md for the choice.
+constexpr std::size_t kChunkTokens = 512;
+
+struct Norm {
+  Floats gain;
+  Floats shift;
+};
+
+struct Layer {
+  Floats query_key_value;  // [3D, D]
+  Floats query_bias;       // [D], scaled
+  Floats attention_out;    // [D, D]
+  Floats attention_bias;   // [D], with the value bias folded in
+  Norm attention_norm;
+  Floats inner;       // [F, D]
+  Floats inner_bias;  // [F]
+  Floats outer;       // [D, F]
+  Floats outer_bias;  // [D]
+  Norm output_norm;
+};
+
+Norm take_norm(const WeightFiles& files, const std::string& name, std::size_t width) {
+  return {files.take(name + ".weight", {width}), files.take(name + ".bias", {width})};
+}
+
+Layer take_layer(const WeightFiles& files, const BertConfig& bert, std::size_t number) {
+  const std::size_t d = bert.width;
+  const std::string base = fmt::format("encoder.layer.{}.", number);
+  const std::string self = base + "attention.self.";
+  Layer layer;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(d / bert.heads));
+  layer.query_key_value = files.take(self + "query.weight", {d, d});
+  layer.query_bias = files.take(self + "query.bias", {d});
+  for (float& value : layer.query_key_value) value *= scale;
+  for (float& value : layer.query_bias) value *= scale;
+  for (const char* name : {"key.weight", "value.weight"}) {
+    const Floats more = files.take(self + name, {d, d});
+    layer.query_key_value.insert(layer.query_key_value.end(), more.begin(), more.end());
+  }
+  layer.attention_out = files.take(base + "attention.output.dense.weight", {d, d});
+  layer.attention_bias = files.take(base + "attention.output.dense.bias", {d});
+  const Floats value_bias = files.take(self + "value.bias", {d});
+  cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(d), static_cast<int>(d), 1.0F,
+              layer.attention_out.data(), static_cast<int>(d), value_bias.data(), 1, 1.0F,
+              layer.attention_bias.data(), 1);
+  layer.attention_norm = take_norm(files, base + "attention.output.LayerNorm", d);
+  layer.inner = files.take(base + "intermediate.dense.weight", {bert.inner, d});
+  layer.inner_bias = files.take(base + "intermediate.dense.bias", {bert.inner});
+  layer.outer = files.take(base + "output.dense.weight", {d, bert.inner});
+  layer.outer_bias = files.take(base + "output.dense.bias", {d});
+  layer.output_norm = take_norm(files, base + "output.LayerNorm", d);
+  return layer;
+}
+
+// c [rows, out] = x [rows, in] times the transpose of weight [out, in].
+void multiply(const float* x, const Floats& weight, std::size_t rows, std::size_t in,
+              std::size_t out, float* c) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows),
+              static_cast<int>(out), static_cast<int>(in), 1.0F, x, static_cast<int>(in),
+              weight.data(), static_cast<int>(in), 0.0F, c, static_cast<int>(out));
+}
+
+// What decides the vectors: the weights' bytes, the tokenizer's files and the choices made here.
+std::string make_fingerprint(const ModelDir& model, const WeightFiles& files) {
+  Sha256 hash;
+  hash.add(fmt::format("bert {} {} {} {}", model.bert.heads, model.max_tokens, model.normalize,
+                       model.lower_case));
+  for (const Pooling pooling : model.pooling)
+    hash.add(fmt::format(" {}", static_cast<int>(pooling)));
+  hash.add(model.prompt);
+  for (const std::string& path : files.paths()) hash.add(sha256_file(path));
+  for (const char* name : {"config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json"}) {
+    const auto path = std::filesystem::path(model.directory) / name;
+    if (std::filesystem::exists(path)) hash.add(name).add(sha256_file(path.string()));
+  }
+  return hash.hex();
+}
+
+// Longest first, cut into chunks of about kChunkTokens tokens; a long text is a chunk alone.
+std::vector<std::vector<std::size_t>> make_chunks(std::span<const std::vector<TokenId>> sequences) {
+  std::vector<std::size_t> order(sequences.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return sequences[a].size() > sequences[b].size();
+  });
+  std::vector<std::vector<std::size_t>> chunks;
+  std::size_t tokens = 0;
+  for (const std::size_t i : order) {
+    if (chunks.empty() || tokens + sequences[i].size() > kChunkTokens) {
+      chunks.emplace_back();
+      tokens = 0;
+    }
+    chunks.back().push_back(i);
+    tokens += sequences[i].size();
+  }
+  return chunks;
+}
+
+}  // namespace
+
+struct BertEncoder::Weights {
+  Floats words;      // [V, D]
+  Floats positions;  // [P, D], with the vector of token type 0 added
+  Norm norm;
+  std::vector<Layer> layers;
+};
+
+struct BertEncoder::Scratch {
+  Floats x;        // [T, D]
+  Floats wide;     // [T, max(3D, F)]: q, k, v, then the feed-forward layer
+  Floats context;  // [T, D]
+  Floats attention;
+};
+
+BertEncoder::BertEncoder(ModelDir model)
+    : model_(std::move(model)), tokenizer_(read_wordpiece(model_.directory, model_.lower_case)) {
+  const BertConfig& bert = model_.bert;
+  if (tokenizer_.size() > bert.vocabulary) {
+    throw Error(Kind::kBadInput,
+                fmt::format("the tokenizer has {} tokens, vocab_size of config.json is {}",
+                            tokenizer_.size(), bert.vocabulary),
+                model_.directory);
+  }
+  const WeightFiles files(model_.directory);
+  auto weights = std::make_unique<Weights>();
+  weights->words = files.take("embeddings.word_embeddings.weight", {bert.vocabulary, bert.width});
+  weights->positions =
+      files.take("embeddings.position_embeddings.weight", {bert.positions, bert.width});
+  const Floats types =
+      files.take("embeddings.token_type_embeddings.weight", {bert.types, bert.width});
+  for (std::size_t i = 0; i < weights->positions.size(); ++i) {
+    weights->positions[i] += types[i % bert.width];
+  }
+  weights->norm = take_norm(files, "embeddings.LayerNorm", bert.width);
+  for (std::size_t l = 0; l < bert.layers; ++l) {
+    weights->layers.push_back(take_layer(files, bert, l));
+  }
+  weights_ = std::move(weights);
+  fingerprint_ = make_fingerprint(model_, files);
+}
+
+BertEncoder::~BertEncoder() = default;
+
+std::vector<TokenId> BertEncoder::tokenize(const std::string& text) const {
+  return tokenizer_.encode(model_.prompt.empty() ? text : model_.prompt + text, model_.max_tokens);
+}
+
+Matrix BertEncoder::encode(std::span<const std::string> texts) const {
+  std::vector<std::vector<TokenId>> sequences(texts.size());
+  constexpr std::size_t kGrain = 64;
+  parallel_for(texts.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) sequences[i] = tokenize(texts[i]);
+  });
+  return encode_tokens(sequences);
+}
+
+Matrix BertEncoder::encode_tokens(std::span<const std::vector<TokenId>> sequences) const {
+  Matrix out(sequences.size(), dim());
+  const std::vector<std::vector<std::size_t>> chunks = make_chunks(sequences);
+  std::vector<Scratch> scratch(static_cast<std::size_t>(threads()));
+  parallel_for(chunks.size(), 1, [&](std::size_t begin, std::size_t end) {
+    Scratch& mine = scratch.at(static_cast<std::size_t>(thread_index()));
+    for (std::size_t c = begin; c < end; ++c) encode_chunk(sequences, chunks[c], mine, out);
+  });
+  return out;
+}
+
+void BertEncoder::encode_chunk(std::span<const std::vector<TokenId>> sequences,
+                               std::span<const std::size_t> order, Scratch& scratch,
+                               Matrix& out) const {
+  const BertConfig& bert = model_.bert;
+  std::vector<std::size_t> offsets{0};
+  for (const std::size_t i : order) offsets.push_back(offsets.back() + sequences[i].size());
+  const std::size_t tokens = offsets.back();
+  const auto grow = [](Floats& buffer, std::size_t size) {
+    if (buffer.size() < size) buffer.resize(size);
+  };
+  grow(scratch.x, tokens * bert.width);
+  grow(scratch.context, tokens * bert.width);
+  grow(scratch.wide, tokens * std::max(3 * bert.width, bert.inner));
+
+  for (std::size_t s = 0; s < order.size(); ++s) {
+    embed(sequences[order[s]], scratch.x.data() + offsets[s] * bert.width);
+  }
+  for (std::size_t l = 0; l < bert.layers; ++l) run_layer(l, offsets, scratch);
+  for (std::size_t s = 0; s < order.size(); ++s) {
+    pool(scratch.x.data() + offsets[s] * bert.width, offsets[s + 1] - offsets[s],
+         out.row(order[s]));
+  }
+}
+
+void BertEncoder::embed(const std::vector<TokenId>& tokens, float* out) const {
+  const std::size_t d = model_.bert.width;
+  check(!tokens.empty() && tokens.size() <= model_.bert.positions, "a sequence of wrong length");
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    check(tokens[t] >= 0 && static_cast<std::size_t>(tokens[t]) < model_.bert.vocabulary,
+          "a token outside of the vocabulary");
+    const float* word = weights_->words.data() + static_cast<std::size_t>(tokens[t]) * d;
+    const float* position = weights_->positions.data() + t * d;
+    for (std::size_t c = 0; c < d; ++c) out[t * d + c] = word[c] + position[c];
+  }
+  const kernels::LayerNorm norm{weights_->norm.gain.data(), weights_->norm.shift.data(),
+                                static_cast<float>(model_.bert.epsilon)};
+  kernels::add_layer_norm(norm, nullptr, nullptr, tokens.size(), d, out);
+}
+
+void BertEncoder::run_layer(std::size_t number, std::span<const std::size_t> offsets,
+                            Scratch& scratch) const {
+  const BertConfig& bert = model_.bert;
+  const Layer& layer = weights_->layers[number];
+  const std::size_t d = bert.width;
+  const std::size_t tokens = offsets.back();
+  const auto epsilon = static_cast<float>(bert.epsilon);
+  float* x = scratch.x.data();
+  float* wide = scratch.wide.data();
+  float* context = scratch.context.data();
+
+  multiply(x, layer.query_key_value, tokens, d, 3 * d, wide);
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    kernels::attention({offsets[s + 1] - offsets[s], bert.heads, d / bert.heads},
+                       wide + offsets[s] * 3 * d, layer.query_bias.data(), scratch.attention,
+                       context + offsets[s] * d);
+  }
+  float* mixed = wide;  // q, k and v are no longer needed
+  multiply(context, layer.attention_out, tokens, d, d, mixed);
+  kernels::add_layer_norm(
+      {layer.attention_norm.gain.data(), layer.attention_norm.shift.data(), epsilon},
+      layer.attention_bias.data(), x, tokens, d, mixed);
+  std::copy(mixed, mixed + tokens * d, context);
+
+  multiply(context, layer.inner, tokens, d, bert.inner, wide);
+  kernels::add_bias_activate(bert.activation, layer.inner_bias.data(), tokens, bert.inner, wide);
+  multiply(wide, layer.outer, tokens, bert.inner, d, x);
+  kernels::add_layer_norm({layer.output_norm.gain.data(), layer.output_norm.shift.data(), epsilon},
+                          layer.outer_bias.data(), context, tokens, d, x);
+}
+
+void BertEncoder::pool(const float* states, std::size_t length, std::span<float> out) const {
+  const std::size_t d = model_.bert.width;
+  for (std::size_t p = 0; p < model_.pooling.size(); ++p) {
+    const Pooling pooling = model_.pooling[p];
+    for (std::size_t c = 0; c < d; ++c) {
+      double sum = 0;
+      double weighted = 0;
+      float top = states[c];
+      for (std::size_t t = 0; t < length; ++t) {
+        const float value = states[t * d + c];
+        sum += value;
+        weighted += static_cast<double>(t + 1) * value;
+        top = std::max(top, value);
+      }
+      const auto n = static_cast<double>(length);
+      double result = states[c];
+      if (pooling == Pooling::kMax) result = top;
+      if (pooling == Pooling::kMean) result = sum / n;
+      if (pooling == Pooling::kMeanSqrtLength) result = sum / std::sqrt(n);
+      if (pooling == Pooling::kWeightedMean) result = weighted / (n * (n + 1) / 2);
+      if (pooling == Pooling::kLastToken) result = states[(length - 1) * d + c];
+      out[p * d + c] = static_cast<float>(result);
+    }
+  }
+  if (!model_.normalize) return;
+  double square = 0;
+  for (const float value : out) square += static_cast<double>(value) * value;
+  const auto scale = static_cast<float>(1 / std::max(std::sqrt(square), 1e-12));
+  for (float& value : out) value *= scale;
+}
+
+}  // namespace kindling
