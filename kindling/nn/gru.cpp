@@ -19,14 +19,15 @@ kernels::GruWeights weights_of(const torch::Tensor& input, const torch::Tensor& 
   return {floats_of(input), floats_of(hidden), floats_of(input_bias), floats_of(hidden_bias)};
 }
 
-// kernels/gru.h as a differentiable operation. Undefined `start`: zeros.
+// kernels/gru.h as a differentiable operation. `start` is read only with has_start: LibTorch takes
+// no undefined tensor here.
 class FusedGru : public torch::autograd::Function<FusedGru> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& start, const torch::Tensor& input,
                                const torch::Tensor& hidden, const torch::Tensor& input_bias,
                                const torch::Tensor& hidden_bias,
-                               const std::vector<std::int64_t>& offsets, bool keep,
+                               const std::vector<std::int64_t>& offsets, bool has_start, bool keep,
                                torch::Tensor* last) {
     const PackedSteps steps(offsets);
     const std::int64_t dim = hidden.size(1);
@@ -37,13 +38,14 @@ class FusedGru : public torch::autograd::Function<FusedGru> {
     if (last != nullptr) *last = torch::empty({std::ssize(offsets) - 1, dim}, x.options());
     kernels::gru_forward(
         {static_cast<std::size_t>(x.size(1)), static_cast<std::size_t>(dim)}, steps,
-        weights_of(input, hidden, input_bias, hidden_bias), {floats_of(x), floats_of(start)},
+        weights_of(input, hidden, input_bias, hidden_bias),
+        {floats_of(x), has_start ? floats_of(start) : nullptr},
         {states.data_ptr<float>(), last != nullptr ? floats_of(*last) : nullptr,
          keep ? gates.data_ptr<float>() : nullptr, keep ? previous.data_ptr<float>() : nullptr});
     if (keep) {
       context->save_for_backward({x, input, hidden, input_bias, hidden_bias, gates, previous});
       context->saved_data["offsets"] = offsets;
-      context->saved_data["has_start"] = start.defined();
+      context->saved_data["has_start"] = has_start;
     }
     return states;
   }
@@ -73,7 +75,7 @@ class FusedGru : public torch::autograd::Function<FusedGru> {
                           {d_x.data_ptr<float>(), floats_of(d_start), d_input.data_ptr<float>(),
                            d_hidden.data_ptr<float>(), d_input_bias.data_ptr<float>(),
                            d_hidden_bias.data_ptr<float>()});
-    return {d_x, d_start, d_input, d_hidden, d_input_bias, d_hidden_bias, {}, {}, {}};
+    return {d_x, d_start, d_input, d_hidden, d_input_bias, d_hidden_bias, {}, {}, {}, {}};
   }
 };
 
@@ -86,9 +88,10 @@ torch::Tensor index_of(std::span<const std::size_t> rows, torch::Device device) 
 torch::Tensor fused_gru(const torch::Tensor& x, std::span<const std::int64_t> offsets,
                         const torch::Tensor& start, const GruParameters& p, torch::Tensor* last) {
   const bool keep = wants_gradient({x, start, p.input, p.hidden, p.input_bias, p.hidden_bias});
-  return FusedGru::apply(x.contiguous(), start.defined() ? start.contiguous() : start, p.input,
-                         p.hidden, p.input_bias, p.hidden_bias,
-                         std::vector<std::int64_t>(offsets.begin(), offsets.end()), keep, last);
+  return FusedGru::apply(x.contiguous(), start.defined() ? start.contiguous() : torch::empty({0}),
+                         p.input, p.hidden, p.input_bias, p.hidden_bias,
+                         std::vector<std::int64_t>(offsets.begin(), offsets.end()), start.defined(),
+                         keep, last);
 }
 
 torch::Tensor plain_gru(const torch::Tensor& x, std::span<const std::int64_t> offsets,

@@ -51,18 +51,18 @@ Taps make_taps(const std::vector<std::int64_t>& offsets, std::int64_t kernel,
 class GatherTaps : public torch::autograd::Function<GatherTaps> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& reads, const torch::Tensor& read_by) {
+                               const torch::Tensor& reads, const torch::Tensor& read_by,
+                               std::int64_t kernel) {
     context->save_for_backward({read_by});
-    context->saved_data["shape"] = x.sizes().vec();
-    return rows_or_zero(x, reads).view({x.size(0), -1});
+    context->saved_data["shape"] = std::vector<std::int64_t>{x.size(0), kernel, x.size(1)};
+    return rows_or_zero(x, reads).view({x.size(0), kernel * x.size(1)});
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list d_outputs) {
     const auto saved = context->get_saved_variables();
     const std::vector<std::int64_t> shape = context->saved_data["shape"].toIntVector();
-    const torch::Tensor d_taps = d_outputs[0].contiguous().view({-1, shape[1]});
-    const std::int64_t kernel = shape[0] == 0 ? 1 : saved[0].size(0) / shape[0];
-    return {rows_or_zero(d_taps, saved[0]).view({shape[0], kernel, shape[1]}).sum(1), {}, {}};
+    const torch::Tensor d_taps = d_outputs[0].contiguous().view({shape[0] * shape[1], shape[2]});
+    return {rows_or_zero(d_taps, saved[0]).view(shape).sum(1), {}, {}, {}};
   }
 };
 
@@ -81,7 +81,7 @@ torch::Tensor CausalConvolution::forward(const torch::Tensor& x,
                                          const std::vector<std::int64_t>& offsets) const {
   const Taps taps = make_taps(offsets, kernel_, dilation_);
   const torch::Tensor columns = GatherTaps::apply(x, index_tensor(taps.reads, x.device()),
-                                                  index_tensor(taps.read_by, x.device()));
+                                                  index_tensor(taps.read_by, x.device()), kernel_);
   const torch::Tensor weight = direction_ * (gain_ / direction_.norm(2, {1}, true));
   return torch::addmm(bias_, columns, weight.t());
 }
