@@ -27,6 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET_GENRES = "Crime|Film-Noir|Horror|Mystery|Thriller"
+SLICES = ["history 0", "history 1", "history 2", "history 3-4", "history 5-9", "history 10+", "warm item", "cold item"]
 METRICS = ["ndcg@20", "recall@20", "ndcg@10", "recall@10"]
 
 
@@ -266,7 +267,11 @@ def describe(world: World, rows: list, seconds: float) -> dict:
         ],
         "tables": [{"title": "Zero-shot on the target", "metrics": METRICS, "bars": True, "rows": rows,
                     "note": "Full ranking, items of the history left out, ties at their expected rank. Mean ± standard "
-                            "deviation over seeds. Grey rows know the target's past and are no zero-shot models."}],
+                            "deviation over seeds. Grey rows know the target's past and are no zero-shot models."},
+                   {"title": "NDCG@20 by what is known of the user and the item", "slice_metric": "ndcg@20",
+                    "metrics": SLICES, "rows": rows,
+                    "note": "History: interactions of the user before the query. A cold item has none in the "
+                            "target's past."}],
         "curves": [{"label": f"seed {seed}", "history": f"models/zesrec-{seed}"} for seed in world.seeds],
         "cases": "cases.json",
         "commands": ["make demo"],

@@ -40,7 +40,19 @@ void add_result(ReportRow& row, const Json& result, const std::string& place) {
   }
 }
 
-ReportRow read_row(const Json& row, const std::string& directory, const std::string& place) {
+// The same for one metric by slice: "history 0", "cold item", … become the columns. A slice without
+// queries is not in the document and leaves a gap.
+void add_slices(ReportRow& row, const Json& result, const std::string& metric,
+                const std::string& place) {
+  const Json slices = json_get<Json>(result, "slices", place);
+  for (const auto& [slice, figures] : slices.items()) {
+    const Json metrics = json_get<Json>(figures, "metrics", place);
+    row.values[slice].push_back(json_get<double>(metrics, metric, place));
+  }
+}
+
+ReportRow read_row(const Json& row, const std::string& directory, const std::string& slice_metric,
+                   const std::string& place) {
   ReportRow result{
       .label = json_get<std::string>(row, "label", place),
       .note = json_get_or<std::string>(row, "note", "", place),
@@ -48,7 +60,12 @@ ReportRow read_row(const Json& row, const std::string& directory, const std::str
       .values = {}};
   for (const auto& file : json_get<std::vector<std::string>>(row, "results", place)) {
     const std::string path = path_inside(directory, file);
-    add_result(result, read_json(path, kMaxFileBytes), path);
+    const Json document = read_json(path, kMaxFileBytes);
+    if (slice_metric.empty()) {
+      add_result(result, document, path);
+    } else {
+      add_slices(result, document, slice_metric, path);
+    }
   }
   return result;
 }
@@ -59,8 +76,9 @@ ReportTable read_table(const Json& table, const std::string& directory, const st
                      .metrics = json_get<std::vector<std::string>>(table, "metrics", place),
                      .rows = {},
                      .bars = json_get_or<bool>(table, "bars", false, place)};
+  const auto slice_metric = json_get_or<std::string>(table, "slice_metric", "", place);
   for (const Json& row : json_get<Json>(table, "rows", place)) {
-    result.rows.push_back(read_row(row, directory, place));
+    result.rows.push_back(read_row(row, directory, slice_metric, place));
   }
   return result;
 }

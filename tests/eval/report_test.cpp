@@ -155,6 +155,20 @@ TEST(ReadRun, GathersTheSeedsOfARow) {
   EXPECT_DOUBLE_EQ(run.curves.at(0).points.at(0).train_loss, 2.5);
 }
 
+TEST(ReadRun, TakesSlicesAsColumns) {
+  const testing::TempDir dir;
+  write_file(dir.file("a.json"),
+             R"({"metrics":{},"slices":{"cold item":{"queries":2,"metrics":{"ndcg@20":0.25}}}})");
+  write_file(
+      dir.file("run.json"),
+      R"({"title":"T","tables":[{"title":"t","metrics":["cold item"],"slice_metric":"ndcg@20",)"
+      R"("rows":[{"label":"ZESRec","results":["a.json"]}]}]})");
+
+  const RunReport run = read_run(dir.path());
+
+  EXPECT_THAT(run.tables.at(0).rows.at(0).values.at("cold item"), ::testing::ElementsAre(0.25));
+}
+
 TEST(ReadRun, FindsResultsWithoutATableOfContents) {
   const testing::TempDir dir;
   write_result(dir, "a.json", 0.1);
