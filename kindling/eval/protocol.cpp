@@ -1,0 +1,221 @@
+#include "kindling/eval/protocol.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/text.h"
+
+namespace kindling {
+
+namespace {
+
+constexpr std::int64_t kDay = 86400;
+
+// Midnight (UTC) six days before the day of the last event.
+std::int64_t last_week(const Dataset& target) {
+  std::int64_t last = 0;
+  for (const Event& event : target.events()) last = std::max(last, event.time);
+  return last / kDay * kDay - 6 * kDay;
+}
+
+std::vector<bool> items_in(const Dataset& train) {
+  std::vector<bool> present(train.item_count(), false);
+  for (const Event& event : train.events()) present[event.item] = true;
+  return present;
+}
+
+// The slice by history length that a query belongs to.
+std::string length_slice(std::uint32_t history) {
+  if (history <= 2) return fmt::format("history {}", history);
+  if (history <= 4) return "history 3-4";
+  return history <= 9 ? "history 5-9" : "history 10+";
+}
+
+// Weights that make the mean over queries a mean over users.
+std::vector<double> query_weights(const Evaluation& evaluation) {
+  std::vector<double> weights(evaluation.queries.size(), 1.0);
+  if (!evaluation.options.mean_over_users) return weights;
+  std::map<UserId, std::size_t> counts;
+  for (const QueryResult& query : evaluation.queries) ++counts[query.user];
+  for (std::size_t q = 0; q < weights.size(); ++q) {
+    weights[q] = 1.0 / static_cast<double>(counts[evaluation.queries[q].user]);
+  }
+  return weights;
+}
+
+Json slices_of(const Evaluation& evaluation) {
+  const std::vector<double> weights = query_weights(evaluation);
+  const std::vector<std::string> order{"history 0",   "history 1",    "history 2", "history 3-4",
+                                       "history 5-9", "history 10+",  "warm item", "cold item",
+                                       "new item",    "repeated item"};
+  std::map<std::string, MetricTable> tables;
+  for (const auto& name : order) tables.emplace(name, MetricTable(evaluation.options.cutoffs));
+  for (std::size_t q = 0; q < weights.size(); ++q) {
+    const QueryResult& query = evaluation.queries[q];
+    const double rank = evaluation.rank(query);
+    for (const std::string& name :
+         {length_slice(query.history), std::string(query.cold ? "cold item" : "warm item"),
+          std::string(query.repeat ? "repeated item" : "new item")}) {
+      tables.at(name).add(rank, weights[q]);
+    }
+  }
+  Json slices = Json::object();
+  for (const auto& name : order) {
+    const MetricTable& table = tables.at(name);
+    if (table.queries() == 0) continue;
+    slices[name] = {{"queries", table.queries()}, {"metrics", table.to_json()}};
+  }
+  return slices;
+}
+
+// Results that no honest recommender reaches: usually a leak or broken ties (ecosystem C4.6, R4).
+Json alarms_of(const Evaluation& evaluation) {
+  double ndcg = 0.0;
+  double first = 0.0;
+  double ten = 0.0;
+  for (const QueryResult& query : evaluation.queries) {
+    ndcg += ndcg_at(evaluation.rank(query), 10);
+    first += hit_at(evaluation.rank(query), 1);
+    ten += hit_at(evaluation.rank(query), 10);
+  }
+  const auto count = static_cast<double>(evaluation.queries.size());
+  Json alarms = Json::array();
+  if (evaluation.candidates < 20) return alarms;  // ten of a handful is no feat
+  if (ndcg > 0.6 * count) {
+    alarms.push_back(fmt::format("NDCG@10 is {:.3f}: too good to be true?", ndcg / count));
+  }
+  if (ten > 0.0 && first > 0.9 * ten) {
+    alarms.push_back(fmt::format("{:.0f} % of the hits at 10 are at rank 1: too good to be true?",
+                                 100.0 * first / ten));
+  }
+  return alarms;
+}
+
+struct Prepared {
+  std::vector<RankingQuery> queries;
+  std::vector<QueryResult> results;
+};
+
+Prepared prepare(const Dataset& target, const TargetSplit& split, const std::string& context) {
+  if (context != "all" && context != "train" && context != "test") {
+    throw Error(
+        Kind::kBadOption,
+        fmt::format("option context cannot be {}; expected all, train or test", quote(context)));
+  }
+  check(split.train.item_count() == target.item_count(),
+        "a split must keep the ids of its dataset");
+  const std::vector<bool> warm = items_in(split.train);
+  Prepared prepared;
+  for (const TestEvent& test : split.tests) {
+    const auto history = target.history(test.user);
+    check(test.position < history.size(), "a test event lies outside the history");
+    auto before = history.first(test.position);
+    const std::size_t known = split.train.history(test.user).size();
+    if (context == "train") before = before.first(known);
+    if (context == "test") before = before.subspan(known);
+    const ItemId item = history[test.position].item;
+    const bool repeat = std::any_of(before.begin(), before.end(),
+                                    [&](const Event& event) { return event.item == item; });
+    prepared.queries.push_back({before, item});
+    prepared.results.push_back({test.user, test.position, item,
+                                static_cast<std::uint32_t>(before.size()), !warm[item], repeat,
+                                RankedQuery{}});
+  }
+  return prepared;
+}
+
+}  // namespace
+
+const std::vector<std::string>& protocol_names() {
+  static const std::vector<std::string> names{"time-split", "leave-last-out", "mind-day",
+                                              "mind-week"};
+  return names;
+}
+
+TargetSplit make_split(const Dataset& target, const EvaluationOptions& options) {
+  const std::string& name = options.protocol;
+  if (name == "time-split") return split_by_time(target);
+  if (name == "leave-last-out") return split_leave_last_out(target);
+  if (name == "mind-day" || name == "mind-week") {
+    const std::int64_t start = options.test_start.value_or(last_week(target));
+    return split_window(target, start, name == "mind-day" ? kDay : 7 * kDay);
+  }
+  const auto near = nearest_name(name, protocol_names());
+  throw Error(Kind::kBadOption, fmt::format("unknown protocol {}", quote(name)), {},
+              near ? fmt::format("did you mean {}?", *near)
+                   : fmt::format("the protocols are: {}", join(protocol_names(), ", ")));
+}
+
+MetricTable Evaluation::table(bool mask_seen) const {
+  MetricTable result(options.cutoffs);
+  const std::vector<double> weights = query_weights(*this);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    result.add(mask_seen ? queries[q].ranks.rank_unseen : queries[q].ranks.rank, weights[q]);
+  }
+  return result;
+}
+
+std::vector<double> Evaluation::values(const std::string& metric) const {
+  std::vector<double> all;
+  all.reserve(queries.size());
+  for (const QueryResult& query : queries) all.push_back(metric_value(metric, rank(query)));
+  return all;
+}
+
+Json Evaluation::to_json() const {
+  Json document;
+  document["protocol"] = options.protocol;
+  document["queries"] = queries.size();
+  document["candidates"] = candidates;
+  document["metrics"] = metrics().to_json();
+  document["slices"] = slices_of(*this);
+  document["seconds"] = seconds;
+  document["flags"] = {{"mask_seen", options.mask_seen},
+                       {"mean_over", options.mean_over_users ? "users" : "queries"},
+                       {"context", options.context},
+                       {"sampled_candidates", false}};
+  document[options.mask_seen ? "metrics_seen_kept" : "metrics_seen_masked"] =
+      table(!options.mask_seen).to_json();
+  Json random = Json::object();
+  for (const std::int64_t k : options.cutoffs) {
+    random[fmt::format("ndcg@{}", k)] = random_ndcg_at(k, candidates);
+    random[fmt::format("recall@{}", k)] = random_recall_at(k, candidates);
+  }
+  document["random_expectation"] = random;
+  const auto repeats = std::count_if(queries.begin(), queries.end(),
+                                     [](const QueryResult& query) { return query.repeat; });
+  document["seen_repeat_share"] =
+      queries.empty() ? 0.0 : static_cast<double>(repeats) / static_cast<double>(queries.size());
+  if (split_time) document["split_time"] = *split_time;
+  document["alarms"] = alarms_of(*this);
+  return document;
+}
+
+Evaluation evaluate(const Recommender& model, const Domain& target, const TargetSplit& split,
+                    const EvaluationOptions& options) {
+  check(target.data != nullptr, "an evaluation needs a dataset");
+  MetricTable checked(options.cutoffs);  // refuses bad cut-offs before the work
+  const auto start = std::chrono::steady_clock::now();
+  Prepared prepared = prepare(*target.data, split, options.context);
+  if (prepared.queries.empty()) {
+    throw Error(Kind::kBadInput, fmt::format("protocol {} leaves no test interaction in dataset {}",
+                                             options.protocol, quote(target.data->name)));
+  }
+  const std::vector<RankedQuery> ranks =
+      rank_targets(model, target, prepared.queries, options.ranking);
+  Evaluation result;
+  result.options = options;
+  result.candidates = target.data->item_count();
+  result.split_time = split.time;
+  result.queries = std::move(prepared.results);
+  for (std::size_t q = 0; q < ranks.size(); ++q) result.queries[q].ranks = ranks[q];
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace kindling
