@@ -120,32 +120,36 @@ torch::Tensor Tcn::forward(const torch::Tensor& inputs, const SequenceBatch& bat
   check(inputs.dim() == 2 && inputs.size(0) == batch.offsets.back(), "one input for each step");
   if (carried == nullptr) return run(inputs, batch.offsets, rng);
 
+  const std::int64_t dim = inputs.size(1);
   std::vector<std::int64_t> old(static_cast<std::size_t>(sequences), 0);  // carried rows of each
-  torch::Tensor all = inputs;
+  torch::Tensor all = inputs;  // [B F + N, D], or [N, D] at the start
+  std::int64_t carried_rows = 0;
   if (!carried->parts.empty()) {
     const torch::Tensor counts = carried->parts[1].contiguous();
-    check(counts.size(0) == sequences, "the carried state has a count for each sequence");
+    check(counts.size(0) == sequences, "the carried state has a row for each sequence");
     std::copy_n(counts.data_ptr<std::int64_t>(), sequences, old.begin());
-    all = torch::cat({carried->parts[0], inputs});
+    carried_rows = sequences * field_;
+    all = torch::cat({carried->parts[0].reshape({carried_rows, dim}), inputs});
   }
   // Each sequence's carried rows go in front of its new ones.
-  const std::int64_t carried_rows = all.size(0) - inputs.size(0);
   std::vector<std::int64_t> offsets{0}, order, fresh, kept, counts;
-  std::int64_t next_old = 0;
   for (std::size_t b = 0; b < old.size(); ++b) {
-    for (std::int64_t i = 0; i < old[b]; ++i) order.push_back(next_old++);
+    const std::int64_t carried_end = static_cast<std::int64_t>(b + 1) * field_;
+    for (std::int64_t i = carried_end - old[b]; i < carried_end; ++i) order.push_back(i);
     for (std::int64_t n = batch.offsets[b]; n < batch.offsets[b + 1]; ++n) {
       fresh.push_back(std::ssize(order));
       order.push_back(carried_rows + n);
     }
-    const std::int64_t end = std::ssize(order);
-    counts.push_back(std::min(field_, end - offsets.back()));
-    for (std::int64_t i = end - counts.back(); i < end; ++i) kept.push_back(i);
-    offsets.push_back(end);
+    offsets.push_back(std::ssize(order));
+    counts.push_back(std::min(field_, offsets[b + 1] - offsets[b]));
+    for (std::int64_t i = offsets[b + 1] - field_; i < offsets[b + 1]; ++i) {
+      kept.push_back(i >= offsets[b] ? i : -1);
+    }
   }
+  std::replace(kept.begin(), kept.end(), std::int64_t{-1}, offsets.back());  // a row of zeros
   const torch::Tensor x = all.index_select(0, index_tensor(order, inputs.device()));
-  carried->parts = {x.detach().index_select(0, index_tensor(kept, inputs.device())),
-                    index_tensor(counts, torch::kCPU)};
+  const torch::Tensor last = rows_or_zero(x.detach(), index_tensor(kept, inputs.device()));
+  carried->parts = {last.view({sequences, field_, dim}), index_tensor(counts, torch::kCPU)};
   return run(x, offsets, rng).index_select(0, index_tensor(fresh, inputs.device()));
 }
 

@@ -35,7 +35,7 @@ class Tcn : public UserNetwork {
  public:
   Tcn(const UserNetworkOptions& options, Rng& rng);
 
-  // The carried state: the inputs of the last receptive field of each sequence, packed [R, D], and
+  // Carried: the inputs of the last receptive field of each sequence, right-aligned [B, F, D], and
   // how many of them each sequence has [B].
   torch::Tensor forward(const torch::Tensor& inputs, const SequenceBatch& batch,
                         NetworkState* carried, Rng& rng) override;

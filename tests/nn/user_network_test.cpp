@@ -120,6 +120,25 @@ TEST_P(UserNetworkContract, WindowsWithCarriedStateEqualOnePass) {
   }
 }
 
+TEST_P(UserNetworkContract, CarriedRowsBelongToTheSequences) {
+  const torch::NoGradGuard no_gradients;
+  const auto network = make();
+  const SequenceBatch batch = batch_of({9, 4});
+  const torch::Tensor x = wave(13, 1.3).to(torch::kFloat32);
+  const torch::Tensor whole = network->forward(x, batch, nullptr, rng_);
+  NetworkState state;
+  std::vector<std::int64_t> rows;
+  const SequenceBatch first = window(batch, 0, 4, rows);
+  network->forward(x.index_select(0, index_tensor(rows, torch::kCPU)), first, &state, rng_);
+
+  for (torch::Tensor& part : state.parts) part = part.narrow(0, 0, 1);  // the second one is over
+  rows.clear();
+  const SequenceBatch rest = window(batch_of({9}), 4, 9, rows);
+  const torch::Tensor states = network->forward(x.narrow(0, 4, 5), rest, &state, rng_);
+
+  EXPECT_TRUE(torch::allclose(states, whole.narrow(0, 4, 5), 1e-5, 1e-5));
+}
+
 TEST_P(UserNetworkContract, SequencesDoNotSeeEachOther) {
   const torch::NoGradGuard no_gradients;
   const auto network = make();
