@@ -130,7 +130,8 @@ TEST(WordPieceFiles, ReadsVocabTxtWhenThereIsNothingElse) {
 
 TEST(WordPieceFiles, RefusesOtherTokenizersByName) {
   const TempDir dir;
-  dir.write("tokenizer.json", with(kTokenizer, "\"WordPiece\"", "\"Unigram\""));
+  dir.write("tokenizer.json",
+            with(with(kTokenizer, "LOWER", "true"), "\"WordPiece\"", "\"Unigram\""));
   try {
     read_wordpiece(dir.path());
     FAIL();

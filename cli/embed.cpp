@@ -1,0 +1,123 @@
+// kindling embed DIR --encoder MODEL_DIR|lsa|hash: one vector for each item, from its text or from
+// a file of the user's.
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/verbs.h"
+#include "kindling/base/error.h"
+#include "kindling/base/log.h"
+#include "kindling/text/embed_catalogue.h"
+
+namespace kindling::cli {
+
+namespace {
+
+struct Arguments {
+  std::string directory;
+  std::string encoder;
+  std::string vectors;
+  std::string space;
+  std::string name;
+  std::string cache;
+  std::vector<std::string> fit_on;
+  std::vector<std::string> settings;
+  double whiten = -1;
+};
+
+EncoderOptions read_options(const std::vector<std::string>& settings) {
+  EncoderOptions options;
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      throw Error(Kind::kBadOption, quote(setting) + " is not key=value", "--set");
+    }
+    set_option(options, setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  return options;
+}
+
+std::string default_name(const Arguments& arguments) {
+  const std::string from = arguments.vectors.empty() ? arguments.encoder : arguments.vectors;
+  std::filesystem::path path = std::filesystem::path(from).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  return arguments.vectors.empty() ? path.filename().string() : path.stem().string();
+}
+
+ItemVectors make_vectors(const Arguments& arguments, const Dataset& dataset, EmbedCounts& counts) {
+  const std::optional<double> whitening =
+      arguments.whiten >= 0 ? std::optional(arguments.whiten) : std::nullopt;
+  if (!arguments.vectors.empty()) {
+    if (!arguments.fit_on.empty()) {
+      throw Error(Kind::kBadOption, "works with --encoder only", "--fit-on");
+    }
+    const ItemVectors given = import_item_vectors(arguments.vectors, dataset, arguments.space);
+    if (!whitening) return given;
+    return whiten(given, Matrix(0, given.dim()), *whitening, {items_fingerprint(dataset)});
+  }
+  EmbedRequest request;
+  request.encoder = arguments.encoder;
+  request.options = read_options(arguments.settings);
+  for (const std::string& other : arguments.fit_on) request.fit_on.push_back(load_dataset(other));
+  request.whitening = whitening;
+  request.cache = arguments.cache;
+  if (request.cache.empty()) {
+    request.cache = (std::filesystem::path(arguments.directory) / "vectors" / ".cache").string();
+  }
+  return embed_catalogue(dataset, request, &counts);
+}
+
+void run_embed(const Arguments& arguments, const Common& common) {
+  if (arguments.encoder.empty() == arguments.vectors.empty()) {
+    throw Error(Kind::kBadOption, "give either --encoder or --vectors", "embed");
+  }
+  const Dataset dataset = load_dataset(arguments.directory);
+  const std::string name = arguments.name.empty() ? default_name(arguments) : arguments.name;
+  const std::string path = vectors_path(arguments.directory, name);
+  EmbedCounts counts;
+  const ItemVectors vectors = make_vectors(arguments, dataset, counts);
+  save_item_vectors(vectors, dataset, path);
+
+  const double rate =
+      counts.seconds > 0 ? static_cast<double>(counts.encoded) / counts.seconds : 0.0;
+  const Json summary = {{"path", path},
+                        {"encoder", vectors.encoder},
+                        {"fingerprint", vectors.fingerprint},
+                        {"items", vectors.items()},
+                        {"dim", vectors.dim()},
+                        {"texts_encoded", counts.encoded},
+                        {"texts_per_second", rate},
+                        {"seconds", counts.seconds},
+                        {"empty_texts", counts.empty},
+                        {"mean_norm", mean_norm(vectors.values)},
+                        {"anisotropy", anisotropy(vectors.values)}};
+  if (common.json) return print_json(summary);
+  log_info("{}: {} vectors of width {}, {:.0f} texts/s, {} empty texts", path, vectors.items(),
+           vectors.dim(), rate, counts.empty);
+}
+
+}  // namespace
+
+void add_embed(CLI::App& app, Common& common) {
+  CLI::App* verb = app.add_subcommand("embed", "make one vector for each item of a dataset");
+  const auto arguments = std::make_shared<Arguments>();
+  verb->add_option("dataset", arguments->directory, "dataset directory")->required();
+  verb->add_option("--encoder", arguments->encoder, "lsa, hash or a Hugging Face model directory");
+  verb->add_option("--vectors", arguments->vectors,
+                   "use this matrix instead: .npy or .safetensors, a row for each item in order");
+  verb->add_option("--space", arguments->space, "files of the same space hold comparable vectors");
+  verb->add_option("--name", arguments->name, "name of the vectors; default: the encoder's");
+  verb->add_option("--fit-on", arguments->fit_on,
+                   "further datasets that lsa and --whiten are fitted on, to share a space");
+  verb->add_option("--whiten", arguments->whiten, "whitening exponent; 1: full, below: partial")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--cache", arguments->cache, "folder of the cache; default: beside the vectors");
+  verb->add_option("--set", arguments->settings,
+                   "key=value: dim, seed, max_tokens, pooling, prompt");
+  add_common(*verb, common);
+  verb->callback([arguments, &common] { run_embed(*arguments, common); });
+}
+
+}  // namespace kindling::cli
