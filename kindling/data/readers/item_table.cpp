@@ -13,7 +13,17 @@ namespace kindling {
 
 namespace {
 
-enum class Role { kIgnored, kItem, kTitle, kDescription, kText, kCategories, kBrand, kAttributes };
+enum class Role {
+  kIgnored,
+  kItem,
+  kTitle,
+  kDescription,
+  kText,
+  kCategories,
+  kTokens,
+  kBrand,
+  kAttributes
+};
 
 const std::map<std::string_view, Role>& known_columns() {
   static const std::map<std::string_view, Role> kColumns = {
@@ -27,6 +37,7 @@ const std::map<std::string_view, Role>& known_columns() {
       {"title", Role::kTitle},
       {"name", Role::kTitle},
       {"item_name", Role::kTitle},
+      {"movie_title", Role::kTitle},
       {"description", Role::kDescription},
       {"abstract", Role::kDescription},
       {"keywords", Role::kDescription},
@@ -64,6 +75,7 @@ std::vector<Role> roles_of(const TableReader& rows, const ItemTableOptions& tabl
                std::find(roles.begin(), roles.end(), Role::kItem) != roles.end()) {
       role = Role::kIgnored;
     }
+    if (role == Role::kCategories && column.ends_with(":token_seq")) role = Role::kTokens;
     if (role == Role::kIgnored) ignored += (ignored.empty() ? "" : ", ") + name;
     roles.push_back(role);
   }
@@ -82,10 +94,15 @@ bool is_number_mark(std::string_view part) {
   return part.size() > 1 && part.front() == '#' && to_int(part.substr(1)).has_value();
 }
 
-std::vector<std::string> parts_of(std::string_view text) {
+// A list as Python prints it, or parts between "|"; RecBole's token_seq has commas or spaces.
+std::vector<std::string> parts_of(std::string_view text, bool token_seq) {
   if (auto list = parse_string_list(text)) return std::move(*list);
+  char separator = '|';
+  if (token_seq && text.find('|') == std::string_view::npos) {
+    separator = text.find(',') == std::string_view::npos ? ' ' : ',';
+  }
   std::vector<std::string> parts;
-  for (const std::string_view part : split(text, '|')) {
+  for (const std::string_view part : split(text, separator)) {
     const std::string_view clean = trim(part);
     if (!clean.empty()) parts.emplace_back(clean);
   }
@@ -157,7 +174,8 @@ void read_item(const TableReader& rows, const std::vector<Role>& roles,
         text = field;
         break;
       case Role::kCategories:
-        raw.categories = parts_of(field);
+      case Role::kTokens:
+        raw.categories = parts_of(field, roles[c] == Role::kTokens);
         break;
       case Role::kBrand:
         raw.brand = field;
