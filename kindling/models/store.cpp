@@ -72,7 +72,8 @@ ModelRecord record_from_json(const Json& config, const std::string& place) {
   record.version = json_get<std::string>(config, "version", place);
   record.model = json_get<std::string>(config, "model", place);
   record.seed = json_get<std::uint64_t>(config, "seed", place);
-  for (const auto& [name, value] : json_get<Json>(config, "options", place).items()) {
+  const Json options = json_get<Json>(config, "options", place);
+  for (const auto& [name, value] : options.items()) {
     record.options.emplace_back(name, options_detail::text_of(value));
   }
   record.data = json_get<Json>(config, "data", place);

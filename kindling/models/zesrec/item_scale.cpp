@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kindling/base/error.h"
+#include "kindling/text/whitening.h"
 
 namespace kindling::zesrec {
 
@@ -67,7 +67,6 @@ void standardise_columns(Matrix& x) {
 }  // namespace
 
 Matrix scale_items(MatrixView vectors, const std::string& how, double whiten_exponent) {
-  (void)whiten_exponent;
   Matrix x = copy_of(vectors);
   if (how == "none") return x;
   if (how == "l2") {
@@ -75,6 +74,8 @@ Matrix scale_items(MatrixView vectors, const std::string& how, double whiten_exp
     return x;
   }
   if (how == "standardise") standardise_columns(x);
+  if (how == "whiten") x = Whitening(x, 1.0).apply(x);
+  if (how == "partial") x = Whitening(x, whiten_exponent).apply(x);
   divide_by_mean_norm(x);
   return x;
 }
