@@ -65,6 +65,26 @@ TEST(EmbKnn, ScoresByCosineWhenAsked) {
   EXPECT_FLOAT_EQ(scores(0, 2), 1.0F);
 }
 
+TEST(EmbKnn, WhitensTheItemsOfTheDomain) {
+  // Four corners of a rectangle 20 by 2: whitening makes it a square about the origin.
+  ItemVectors vectors{Matrix(4, 2), "file", "rectangle"};
+  for (std::size_t j = 0; j < 4; ++j) {
+    vectors.values(j, 0) = j % 2 == 0 ? 100.0F : 120.0F;
+    vectors.values(j, 1) = j < 2 ? 5.0F : 7.0F;
+  }
+  const auto model = make_model("embknn", {{"vectors", "whiten-cosine"}});
+  const std::vector<Event> history{event(0)};
+  const Query query{history};
+  const std::vector<ItemId> candidates{0, 1, 2, 3};
+
+  const Matrix scores = model->score({nullptr, &vectors}, std::span(&query, 1), candidates);
+
+  EXPECT_NEAR(scores(0, 0), 1.0F, 1e-3);
+  EXPECT_NEAR(scores(0, 1), 0.0F, 1e-3);
+  EXPECT_NEAR(scores(0, 2), 0.0F, 1e-3);
+  EXPECT_NEAR(scores(0, 3), -1.0F, 1e-3);
+}
+
 TEST(EmbKnn, NoticesOtherVectorsAtTheSamePlace) {
   ItemVectors vectors = plane();
   const auto model = make_model("embknn", {});

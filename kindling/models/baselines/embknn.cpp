@@ -2,15 +2,16 @@
 //
 // Source: ZESRec, table 1: u = mean of x_j over the previous items, score = u.x_j on raw vectors;
 //         specs/baselines.md section A. An empty history gets the mean of all x_j [B1].
-// Differs (options, off by default): unit-length vectors; history = last, the last item alone;
-//         history = recency, weights 0.5^age over the last few events, after the same group's later
-//         package (specs/baselines.md A).
+// Differs (options, off by default): unit-length vectors; whitened vectors, fully or partly, with
+//         the items of the domain that is served (they are there on day 0); history = last, the
+//         last item alone; history = recency, weights 0.5^age over the last few events, after the
+//         same group's later package (specs/baselines.md A).
 #include <algorithm>
-#include <cmath>
 #include <mutex>
 
 #include "kindling/models/registry.h"
 #include "kindling/models/vectors.h"
+#include "kindling/text/whitening.h"
 
 namespace kindling::embknn {
 
@@ -18,13 +19,16 @@ namespace {
 
 struct Options {
   std::string vectors = "raw";
+  double exponent = 1.0;
   std::string history = "mean";
   double decay = 0.5;
   std::int64_t window = 4;
 
   template <class Visitor>
   void fields(Visitor& field) {
-    field("vectors", vectors, one_of({"raw", "cosine"}), "raw as in the paper, or unit length");
+    field("vectors", vectors, one_of({"raw", "cosine", "whiten", "whiten-cosine"}),
+          "raw as in the paper, unit length, whitened, or whitened to unit length");
+    field("exponent", exponent, kUnit, "vectors=whiten…: 1 whitens fully, below 1 partly");
     field("history", history, one_of({"mean", "last", "recency"}),
           "user vector: mean of the history, its last item, or weights decay^age");
     field("decay", decay, kUnit, "history=recency: weight of an event relative to the next one");
@@ -89,7 +93,9 @@ class EmbKnn : public VectorRecommender {
 
   Prepared prepare(const ItemVectors& vectors) const {
     Prepared result{vectors.values, std::vector<float>(vectors.dim(), 0.0F)};
-    if (options_.vectors == "cosine") normalise_rows(result.values);
+    const bool whiten = options_.vectors.starts_with("whiten") && vectors.items() > 0;
+    if (whiten) result.values = Whitening(vectors.values, options_.exponent).apply(vectors.values);
+    if (options_.vectors.ends_with("cosine")) normalise_rows(result.values);
     std::vector<double> sum(vectors.dim(), 0.0);
     for (std::size_t j = 0; j < result.values.rows(); ++j) {
       const auto row = result.values.row(j);
@@ -98,6 +104,8 @@ class EmbKnn : public VectorRecommender {
     const double items = std::max<double>(1.0, static_cast<double>(result.values.rows()));
     for (std::size_t i = 0; i < sum.size(); ++i)
       result.mean[i] = static_cast<float>(sum[i] / items);
+    // Whitened vectors have mean 0; what rounding leaves of it must not rank anything.
+    if (whiten && options_.vectors == "whiten") result.mean.assign(vectors.dim(), 0.0F);
     return result;
   }
 

@@ -1,0 +1,100 @@
+// kindling evaluate: how well a model ranks what the users of a target domain chose next.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+#include "kindling/base/error.h"
+#include "kindling/eval/evaluate_run.h"
+
+namespace kindling::cli {
+
+namespace {
+
+struct EvaluateArguments {
+  EvaluateRun run;
+  std::vector<std::string> settings;
+  std::vector<std::int64_t> cutoffs{10, 20};
+};
+
+OptionValues parse_settings(const std::vector<std::string>& settings) {
+  OptionValues values;
+  for (const std::string& setting : settings) {
+    const auto equal = setting.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
+                  "--set");
+    }
+    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
+  }
+  return values;
+}
+
+void print_table(const Json& document) {
+  fmt::print("{} on {}, {}: {} queries, {} candidates, {:.1f} s\n",
+             document["model"].get<std::string>(), document["target"].get<std::string>(),
+             document["protocol"].get<std::string>(), document["queries"].get<std::size_t>(),
+             document["candidates"].get<std::size_t>(), document["seconds"].get<double>());
+  const bool spread = document.contains("metrics_sd");
+  for (const auto& [name, value] : document["metrics"].items()) {
+    fmt::print("  {:<10} {:.4f}", name, value.get<double>());
+    if (spread) fmt::print(" +- {:.4f}", document["metrics_sd"][name].get<double>());
+    const Json& random = document["random_expectation"];
+    if (random.contains(name)) fmt::print("   random {:.4f}", random[name].get<double>());
+    fmt::print("\n");
+  }
+  if (document.contains("comparison")) {
+    const Json& c = document["comparison"];
+    fmt::print("  {} against {}: {:+.4f} [{:+.4f}, {:+.4f}], p = {:.4f}\n",
+               c["metric"].get<std::string>(), c["against"].get<std::string>(),
+               c["difference"].get<double>(), c["low"].get<double>(), c["high"].get<double>(),
+               c["p_value"].get<double>());
+  }
+}
+
+void run_evaluate(EvaluateArguments arguments, const Common& common) {
+  arguments.run.options = parse_settings(arguments.settings);
+  arguments.run.evaluation.cutoffs = arguments.cutoffs;
+  const Json document = run_evaluation(arguments.run);
+  if (common.json) {
+    print_json(document);
+  } else {
+    print_table(document);
+  }
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Common& common) {
+  auto* verb = app.add_subcommand("evaluate", "rank what users chose next among all items");
+  auto arguments = std::make_shared<EvaluateArguments>();
+  EvaluateRun& run = arguments->run;
+  EvaluationOptions& options = run.evaluation;
+  verb->add_option("MODEL", run.model, "model directory, or the name of a model without a source")
+      ->required();
+  verb->add_option("--target", run.target, "dataset directory")->required();
+  verb->add_option("--protocol", options.protocol,
+                   "time-split, leave-last-out, mind-day or mind-week")
+      ->required();
+  verb->add_option("--k", arguments->cutoffs, "cut-offs of the metrics")->delimiter(',');
+  verb->add_option("--vectors", run.vectors,
+                   "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
+  verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
+  verb->add_option("--seed", run.seed, "first seed")->capture_default_str();
+  verb->add_option("--seeds", run.seeds, "number of seeds; mean and sd are given");
+  verb->add_flag("--mask-seen", options.mask_seen, "items of the history are no candidates");
+  verb->add_flag("--mean-over-users", options.mean_over_users, "instead of over interactions");
+  verb->add_option("--context", options.context,
+                   "history of a query: all earlier events, or those of train or test only [Z21]")
+      ->check(CLI::IsMember({"all", "train", "test"}))
+      ->capture_default_str();
+  verb->add_option("--per-query", run.per_query, "write the rank of every query to this file");
+  verb->add_option("--compare", run.compare, "paired bootstrap against such a file");
+  verb->add_option("--compare-by", run.compare_by, "metric to compare by")->capture_default_str();
+  add_common(*verb, common);
+  verb->callback([arguments, &common] { run_evaluate(*arguments, common); });
+}
+
+}  // namespace kindling::cli

@@ -1,0 +1,56 @@
+// kindling recommend: the best next items for a history of item ids.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/verbs.h"
+#include "kindling/base/text.h"
+#include "kindling/eval/evaluate_run.h"
+
+namespace kindling::cli {
+
+namespace {
+
+void print_list(const RecommendRun& run, const std::vector<RecommendedItem>& list, bool json) {
+  if (json) {
+    Json items = Json::array();
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      items.push_back({{"rank", i + 1},
+                       {"id", list[i].id},
+                       {"title", list[i].title},
+                       {"score", list[i].score}});
+    }
+    print_json({{"model", run.model}, {"history", run.history}, {"items", items}});
+    return;
+  }
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    fmt::print("{:>3}  {:<14} {:>9.4f}  {}\n", i + 1, list[i].id, list[i].score, list[i].title);
+  }
+}
+
+}  // namespace
+
+void add_recommend(CLI::App& app, Common& common) {
+  auto* verb = app.add_subcommand("recommend", "list the best next items for a history");
+  auto run = std::make_shared<RecommendRun>();
+  auto history = std::make_shared<std::string>();
+  verb->add_option("MODEL", run->model, "model directory, or the name of a model without a source")
+      ->required();
+  verb->add_option("--items", run->items, "dataset directory with the items")->required();
+  verb->add_option("--history", *history, "item ids, oldest first, comma separated; may be empty");
+  verb->add_option("--k", run->k, "how many items")->capture_default_str();
+  verb->add_option("--vectors", run->vectors,
+                   "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
+  verb->add_flag("--keep-seen", run->keep_seen, "items of the history may be recommended again");
+  add_common(*verb, common);
+  verb->callback([run, history, &common] {
+    for (const std::string_view id : split(*history, ',')) {
+      if (!trim(id).empty()) run->history.emplace_back(trim(id));
+    }
+    print_list(*run, run_recommendation(*run), common.json);
+  });
+}
+
+}  // namespace kindling::cli
