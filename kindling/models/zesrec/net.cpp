@@ -71,9 +71,9 @@ StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t
 Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : options_(options) {
   const std::int64_t d = options.dim;
   const double xavier = std::sqrt(6.0 / static_cast<double>(input_dim + d));
-  weight_ = register_parameter("item.weight",
-                               uniform_tensor({d, input_dim}, xavier, rng.fork("item.weight")));
-  bias_ = register_parameter("item.bias", torch::zeros({d}));
+  weight_ = register_parameter("item_weight",
+                               uniform_tensor({d, input_dim}, xavier, rng.fork("item_weight")));
+  bias_ = register_parameter("item_bias", torch::zeros({d}));
   dummy_ = register_parameter("dummy", uniform_tensor({d}, 0.1, rng.fork("dummy")));
   nn::UserNetworkOptions user;
   user.kind = options.network;
@@ -92,17 +92,17 @@ Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : optio
   user_ = register_module("user", make_user());
   if (options.samples_vectors()) {
     const double start = -std::log(std::max(options.lambda_v, 1e-6));  // σ² = 1/λ_v: KL 0
-    mean_weight_ = register_parameter("item_mean.weight", weight_.detach().clone());
-    mean_bias_ = register_parameter("item_mean.bias", torch::zeros({d}));
-    log_weight_ = register_parameter("item_log_variance.weight", torch::zeros({d, input_dim}));
-    log_bias_ = register_parameter("item_log_variance.bias", torch::full({d}, start));
+    mean_weight_ = register_parameter("item_mean_weight", weight_.detach().clone());
+    mean_bias_ = register_parameter("item_mean_bias", torch::zeros({d}));
+    log_weight_ = register_parameter("item_log_variance_weight", torch::zeros({d, input_dim}));
+    log_bias_ = register_parameter("item_log_variance_bias", torch::full({d}, start));
   }
   if (options.general_bound()) {
     user_mean_ = register_module("user_mean", make_user());
     user_spread_ = register_module("user_spread", make_user());
-    user_log_weight_ = register_parameter("user_log_variance.weight", torch::zeros({d, d}));
+    user_log_weight_ = register_parameter("user_log_variance_weight", torch::zeros({d, d}));
     user_log_bias_ =
-        register_parameter("user_log_variance.bias", torch::full({d}, -std::log(options.lambda_u)));
+        register_parameter("user_log_variance_bias", torch::full({d}, -std::log(options.lambda_u)));
   }
 }
 
