@@ -38,7 +38,7 @@ struct EncoderOptions {
   std::int64_t seed = 1;
   std::int64_t max_tokens = 0;
   std::string pooling = "auto";
-  std::string prompt;
+  std::string prompt = {};
 
   template <class Visitor>
   void fields(Visitor& field) {
