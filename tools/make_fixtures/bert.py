@@ -52,7 +52,7 @@ def make_tiny(folder, seed, layers, width, heads, activation, max_tokens):
 
 
 def encode(model, folder, max_tokens, pooling, normalise):
-    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), do_lower_case=True)
+    tokenizer = BertTokenizerFast.from_pretrained(str(folder))
     rows = []
     with torch.no_grad():
         for text in TEXTS:
