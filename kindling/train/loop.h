@@ -56,9 +56,9 @@ struct Job {
 struct LoopOptions {
   std::int64_t epochs = 20;
   double clip = 0.0;  // global norm; 0: none
-  PlateauOptions plateau;
+  PlateauOptions plateau{};
   double max_seconds = 0.0;  // 0: none. When over, the running epoch ends early and is the last
-  std::string checkpoint;    // folder; empty: none
+  std::string checkpoint{};  // folder; empty: none
   bool resume = false;
 };
 

@@ -254,7 +254,7 @@ TEST_P(ModelContract, SaysThatADomainHasNoVectors) {
 
 INSTANTIATE_TEST_SUITE_P(AllModels, ModelContract,
                          ::testing::ValuesIn(all_models().begin(), all_models().end()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
 }  // namespace kindling

@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(Variants, ObjectiveGradient,
                                            Case{"map_tcn", "map", "tcn", "simplified", "none"},
                                            Case{"full", "full", "gru", "simplified", "none"},
                                            Case{"full_general", "full", "gru", "general", "none"}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Objective, AtZeroOffsetsMapEqualsVanilla) {
   Options options = tiny("map");

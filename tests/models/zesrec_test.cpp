@@ -107,7 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"adam", {{"optimizer", "adam"}, {"learning_rate", "0.01"}, {"eps", "1e-8"}}},
         Setting{"clip", {{"clip", "1"}}},
         Setting{"windows", {{"full_length", "4"}, {"window", "3"}}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Zesrec, ResumingGivesTheSameWeightsBitForBit) {
   for (const OptionValues& options :
