@@ -114,7 +114,8 @@ TEST_F(Path, ImportKeepsAnExistingDatasetUnlessForced) {
 TEST_F(Path, InspectFindsNothingShared) {
   const Json found = done(run_kindling({"inspect", at("new"), "--against", at("old"), "--json"}));
 
-  EXPECT_TRUE(found.is_object());
+  EXPECT_EQ(found.at("against").at("shared_users"), 0);
+  EXPECT_EQ(found.at("against").at("shared_items"), 0);
 }
 
 TEST_F(Path, EvaluatesATrainedModelAndABaseline) {

@@ -74,7 +74,7 @@ TEST(Program, NamesAMissingFile) {
       {"inspect", absent},
       {"embed", absent, "--encoder", "hash"},
       {"train", "zesrec", "--source", absent, "--vectors", "hash", "--out", out},
-      {"evaluate", "random", "--target", absent},
+      {"evaluate", "random", "--target", absent, "--protocol", "time-split"},
       {"recommend", absent, "--items", absent, "--history", "1"},
       {"report", absent}};
   for (const auto& call : calls) {
