@@ -188,7 +188,9 @@ std::vector<RecommendedItem> run_recommendation(const RecommendRun& run) {
   std::vector<RecommendedItem> list;
   for (const Recommendation& best :
        recommend(*opened.model, {&shop, space}, history, run.k, run.keep_seen)) {
-    list.push_back({shop.item_ids().name(best.item), shop.items()[best.item].title, best.score});
+    const Item& item = shop.items()[best.item];
+    list.push_back(
+        {shop.item_ids().name(best.item), item.title.empty() ? item.text : item.title, best.score});
   }
   return list;
 }

@@ -49,7 +49,7 @@ struct RecommendRun {
 
 struct RecommendedItem {
   std::string id;
-  std::string title;
+  std::string title;  // the item's text when it has no title
   float score = 0.0F;
 };
 
