@@ -38,8 +38,10 @@ void attempt(const auto& action) {
 
 }  // namespace
 
+namespace kindling {
+
+// C linkage holds inside of a namespace too.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace kindling;
   if (size == 0) return 0;
   std::filesystem::create_directory(fuzz::folder() + "/1_Pooling");
   for (const Part& part : kParts) fuzz::write(part.name, part.valid);
@@ -50,3 +52,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   attempt([] { WeightFiles(fuzz::folder()).take("a", {1}); });
   return 0;
 }
+
+}  // namespace kindling

@@ -2,8 +2,10 @@
 #include "fuzz/reader_fuzz.h"
 #include "kindling/data/npy.h"
 
+namespace kindling {
+
+// C linkage holds inside of a namespace too.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace kindling;
   fuzz::write("x.npy", {reinterpret_cast<const char*>(data), size});
   try {
     const Matrix matrix = read_npy(fuzz::folder() + "/x.npy");
@@ -13,3 +15,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace kindling

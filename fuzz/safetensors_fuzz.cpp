@@ -2,8 +2,10 @@
 #include "fuzz/reader_fuzz.h"
 #include "kindling/data/safetensors.h"
 
+namespace kindling {
+
+// C linkage holds inside of a namespace too.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace kindling;
   fuzz::write("x.safetensors", {reinterpret_cast<const char*>(data), size});
   try {
     const SafetensorsFile file(fuzz::folder() + "/x.safetensors");
@@ -19,3 +21,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace kindling

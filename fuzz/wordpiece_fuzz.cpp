@@ -3,8 +3,10 @@
 #include "kindling/base/text.h"
 #include "kindling/text/wordpiece.h"
 
+namespace kindling {
+
+// C linkage holds inside of a namespace too.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace kindling;
   static const WordPiece tokenizer(
       {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "\xC3\xA9", "!"}, {},
       "fuzz");
@@ -18,3 +20,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!is_valid_utf8(to_utf8(normalize(text, {})))) std::abort();
   return 0;
 }
+
+}  // namespace kindling
