@@ -27,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET_GENRES = "Crime|Film-Noir|Horror|Mystery|Thriller"
-SLICES = ["history 0", "history 1", "history 2", "history 3-4", "history 5-9", "history 10+", "warm item", "cold item"]
+SLICES = ["history 0", "history 1", "history 3-4", "history 10+", "cold item"]
 METRICS = ["ndcg@20", "recall@20", "ndcg@10", "recall@10"]
 
 
