@@ -48,7 +48,7 @@ TEST(Program, HelpsWithEveryVerb) {
 
 TEST(Program, NeedsAVerb) { EXPECT_EQ(run_kindling({}).code, kUserMistake); }
 
-TEST(Program, RefusesAnUnknownVerb) { EXPECT_EQ(run_kindling({"recomend"}).code, kUserMistake); }
+TEST(Program, RefusesAnUnknownVerb) { EXPECT_EQ(run_kindling({"rekommend"}).code, kUserMistake); }
 
 TEST(Program, RefusesAnUnknownOptionOfEveryVerb) {
   for (const auto& verb : kVerbs) {

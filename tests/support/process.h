@@ -4,18 +4,18 @@
 //   EXPECT_EQ(outcome.code, 0) << outcome.err;
 #pragma once
 
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <cstdio>
-#include <string>
-#include <thread>
-#include <vector>
 
 namespace kindling::testing {
 
