@@ -8,8 +8,8 @@
 // centre, the same centre in both domains. Topics form a ring: a user's next item keeps the topic
 // with probability `stay`, moves to the next topic of the ring with probability `advance`, and is
 // of any topic otherwise. Inside a topic items are Zipf-popular. So kNN on texts beats chance
-// (stay), a sequence model that has learnt the ring in one domain beats kNN in the other (advance),
-// and popularity beats chance.
+// where `stay` is large, a sequence model that has learnt the ring in one domain beats kNN in the
+// other (advance), and popularity beats chance.
 #pragma once
 
 #include <cstdint>

@@ -191,15 +191,16 @@ void check_vectors(const ModelRecord& record, const ItemVectors& vectors) {
   const Json trained = record.data.value("vectors", Json::object());
   if (trained.empty()) return;
   const std::string place = fmt::format("model {}", record.model);
-  const auto dim = json_get<std::uint64_t>(trained, "dim", place);
+  const auto dim = json_get<std::int64_t>(trained, "dim", place);
   const auto encoder = json_get<std::string>(trained, "encoder", place);
   const auto fingerprint = json_get<std::string>(trained, "fingerprint", place);
-  if (dim == vectors.dim() && fingerprint == vectors.fingerprint) return;
+  const auto width = static_cast<std::int64_t>(vectors.dim());
+  if (dim == width && fingerprint == vectors.fingerprint) return;
   throw Error(Kind::kBadInput,
               fmt::format("the model was trained on {} vectors of {} dimensions, these are {} "
                           "vectors of {} dimensions{}",
-                          encoder, dim, vectors.encoder, vectors.dim(),
-                          dim == vectors.dim() ? " from other weights or options" : ""),
+                          encoder, dim, vectors.encoder, width,
+                          dim == width ? " from other weights or options" : ""),
               place, "embed both datasets with the same encoder");
 }
 
