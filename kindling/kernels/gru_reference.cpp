@@ -1,3 +1,4 @@
+// The plain GRU in double precision, written as its formulas: what the fast one is held to.
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,3 +1,4 @@
+// Which sequences are still running at each step of a packed batch, longest first.
 #include <algorithm>
 #include <numeric>
 

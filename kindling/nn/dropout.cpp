@@ -1,3 +1,4 @@
+// Dropout with a mask that depends on the Rng alone, not on the number of threads.
 #include "kindling/base/error.h"
 #include "kindling/kernels/dropout_mask.h"
 #include "kindling/nn/user_network.h"

@@ -1,13 +1,13 @@
 // A directory of its own for a test, removed at the end.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace kindling::testing {
 
