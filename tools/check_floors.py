@@ -39,6 +39,7 @@ FORBIDDEN = [
     (re.compile(r"torch::(jit::)?load|torch::pickle_load"), "TorchScript and pickle run code from a file", "all"),
     (re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|system|popen)\s*\("), "unsafe call", "all"),
     (re.compile(r"^\s*using namespace std\b"), "using namespace std", "all"),
+    (re.compile(r"^\s*using namespace "), "using namespace in a header", "header"),
     (re.compile(r"//.*\b(TODO|FIXME|XXX)\b(?!\(#\d+\))"), "TODO without an issue number", "all"),
 ]
 # path -> forbidden texts that this one file may use, with the reason.
@@ -108,7 +109,7 @@ def file_faults(path: str, text: str, torch_headers: frozenset = frozenset()):
                 yield number, f"includes {match[2]}, which includes LibTorch"
             continue
         for pattern, message, where in FORBIDDEN:
-            if where == "library" and scope != "library":
+            if (where == "library" and scope != "library") or (where == "header" and not path.endswith(".h")):
                 continue
             subject = line if "TODO" in message else code_of(line)
             if pattern.search(subject) and message not in ALLOWED.get(path, ()):
@@ -149,6 +150,7 @@ def self_test() -> None:
     ok = {"kindling/data/a.cpp": '// A.\n#include "kindling/base/error.h"\nint x;  // std::cout is fine here\n',
           "kindling/models/b.cpp": '// B.\n#include "kindling/nn/torch.h"\n',
           "kindling/nn/torch.h": "// Door.\n#pragma once\n#include <torch/nn.h>\n",
+          "fuzz/d.cpp": "void f() {\n  using namespace kindling;\n}\n",
           "cli/c.cpp": '// C.\n#include "kindling/eval/report.h"\nvoid f() { fmt::print("x"); }\n'}
     assert faults(ok) == [], faults(ok)
     bad = [
@@ -171,6 +173,7 @@ def self_test() -> None:
         ("bench/a.cpp", "auto m = torch::jit::load(path);\n", "TorchScript"),
         ("cli/a.cpp", "// A.\nint f() { return system(command); }\n", "unsafe call"),
         ("kindling/base/a.cpp", "// A.\nusing namespace std;\n", "using namespace std"),
+        ("tests/support/a.h", "#pragma once\nusing namespace kindling;\n", "using namespace in a header"),
         ("kindling/base/a.cpp", "// A.\n// TODO mend\n", "TODO without"),
     ]
     for path, text, expected in bad:
