@@ -1,6 +1,7 @@
 // The `kindling` program: a table of verbs, and the one place where errors become exit codes.
 #include <exception>
 #include <new>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -62,7 +63,9 @@ int run(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return report_error("out of memory", kFailure);
   } catch (const std::exception& error) {
-    return report_error(fmt::format("internal: {}", error.what()), kFailure);
+    // LibTorch puts a stack trace behind the first line of its messages.
+    const std::string_view text(error.what());
+    return report_error(fmt::format("internal: {}", text.substr(0, text.find('\n'))), kFailure);
   }
 }
 
