@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -235,6 +236,9 @@ void read_events(const std::string& folder, const Json& files, DatasetBuilder& b
       }
       if (at > offsets[u] && time[at] < time[at - 1]) {
         fail(times_file.path(), fmt::format("event {} is earlier than the one before it", at));
+      }
+      if (!std::isfinite(value[at])) {
+        fail(values_file.path(), fmt::format("the value of event {} is {}", at, value[at]));
       }
       builder.add(user, item[at], time[at], value[at]);
     }

@@ -1,6 +1,7 @@
 #include "kindling/data/dataset.h"
 
 #include <filesystem>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -125,6 +126,24 @@ TEST(DatasetDirectory, NoticesEveryTruncationAndFlippedByte) {
     dir.write(name, whole);
   }
   EXPECT_NO_THROW(load_dataset(dir.file("d")));
+}
+
+TEST(DatasetDirectory, RefusesValuesThatAreNoNumbers) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const TempDir dir;
+    DatasetBuilder builder(true);
+    builder.add(builder.user("u"), builder.item("a"), 1, value);
+    save_dataset(std::move(builder).build("odd"), dir.file("d"));
+
+    try {
+      load_dataset(dir.file("d"));
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::kCorrupt);
+      EXPECT_THAT(error.place(), ::testing::HasSubstr("event_values.bin"));
+    }
+  }
 }
 
 TEST(DatasetDirectory, RefusesAnotherVersion) {
