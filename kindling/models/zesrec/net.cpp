@@ -90,6 +90,9 @@ Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : optio
     return nn::make_user_network(user, stream);
   };
   user_ = register_module("user", make_user());
+  if (options.residual > 0) {
+    residual_ = register_parameter("residual", torch::full({1}, options.residual));
+  }
   if (options.samples_vectors()) {
     const double start = -std::log(std::max(options.lambda_v, 1e-6));  // σ² = 1/λ_v: KL 0
     mean_weight_ = register_parameter("item_mean_weight", weight_.detach().clone());
@@ -194,6 +197,7 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
   const torch::Tensor is_dummy = (index < 0).unsqueeze(1);
   const torch::Tensor known = values.index_select(0, index.clamp_min(0));
   torch::Tensor x = torch::where(is_dummy, dummy_, known);  // [N, D]
+  const torch::Tensor last = x;
   const double p = is_training() ? options_.dropout : 0.0;
   if (p > 0) {
     Rng stream = rng.fork("dropout.in");
@@ -218,6 +222,7 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
   } else {
     u = run(user_, 0);
   }
+  if (residual_.defined()) u = u + residual_ * last;
   if (p > 0) {
     Rng stream = rng.fork("dropout.out");
     u = nn::dropout(u, p, stream);

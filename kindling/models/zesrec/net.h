@@ -90,6 +90,7 @@ class Net : public torch::nn::Module {
 
   Options options_;
   torch::Tensor weight_, bias_, dummy_;                            // f_e
+  torch::Tensor residual_;                                         // [1] when options.residual > 0
   torch::Tensor mean_weight_, mean_bias_, log_weight_, log_bias_;  // posterior heads (full)
   torch::Tensor user_log_weight_, user_log_bias_;                  // head of f_seq,sigma (general)
   std::shared_ptr<nn::UserNetwork> user_, user_mean_, user_spread_;

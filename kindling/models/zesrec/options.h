@@ -22,6 +22,7 @@ struct Options {
   std::string activation = "none";
   std::string input_scale = "mean_norm";
   double whiten_exponent = 0.5;
+  double residual = 0.0;
   double dropout = 0.2;
   double lambda_v = 100.0;
   double offset_init = 0.0;
@@ -88,6 +89,10 @@ struct Options {
           "what is done to the item vectors of each domain before W [Z22]");
     field("whiten_exponent", whiten_exponent, kUnit,
           "input_scale=partial: 0 leaves the spectrum, 1 whitens fully [Z22]");
+    field(
+        "residual", residual, kNotNegative,
+        "above 0: the last item's vector, times a trained factor that starts here, is added to the "
+        "user vector; not in the paper");
     field("dropout", dropout, kRate, "on inputs and outputs of the user network [Z13]");
     field("lambda_v", lambda_v, kNotNegative,
           "precision of the item offsets; acts as lambda_v / training targets [Z14]");
