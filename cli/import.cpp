@@ -72,8 +72,9 @@ void run_import(const Arguments& arguments, const Common& common) {
   ReaderValues values;
   const auto known = describe_options(transforms);
   for (const auto& [name, text] : arguments.values) {
-    const bool transform = std::any_of(
-        known.begin(), known.end(), [&](const OptionInfo& option) { return option.name == name; });
+    const bool transform =
+        std::any_of(known.begin(), known.end(),
+                    [&wanted = name](const OptionInfo& option) { return option.name == wanted; });
     if (transform) {
       set_option(transforms, name, text);
     } else {

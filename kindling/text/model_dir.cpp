@@ -105,7 +105,7 @@ std::vector<Pooling> read_pooling(const std::string& path, const BertConfig& ber
   for (const auto& [key, value] : config.items()) {
     if (!key.starts_with("pooling_mode_")) continue;
     const auto known = std::find_if(kModes.begin(), kModes.end(),
-                                    [&](const auto& mode) { return key == mode.first; });
+                                    [&name = key](const auto& mode) { return name == mode.first; });
     if (!json_get<bool>(config, key, path)) continue;
     if (known == kModes.end()) {
       throw Error(Kind::kUnsupported, quote(key) + " is not supported", path);
