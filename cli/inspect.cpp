@@ -2,11 +2,14 @@
 #include "kindling/data/inspect.h"
 
 #include <memory>
+#include <string>
 
 #include <fmt/format.h>
 
 #include "cli/verbs.h"
 #include "kindling/data/dataset.h"
+#include "kindling/data/item_vectors.h"
+#include "kindling/text/moments.h"
 
 namespace kindling::cli {
 
@@ -15,6 +18,7 @@ namespace {
 struct Arguments {
   std::string dataset;
   std::string against;
+  std::string vectors;
 };
 
 // One line a fact, nested names joined by a space; lists only with --json.
@@ -36,11 +40,25 @@ void print_facts(const Json& facts, const std::string& prefix) {
   }
 }
 
+// How much of the target's variance a model trained on the source has seen.
+Json compare_vectors(const Arguments& arguments, const Dataset& target, const Dataset& source) {
+  const auto load = [&](const std::string& directory, const Dataset& data) {
+    return load_item_vectors(vectors_path(directory, arguments.vectors), data);
+  };
+  const ItemVectors ours = load(arguments.dataset, target);
+  const ItemVectors theirs = load(arguments.against, source);
+  return {{"name", arguments.vectors},
+          {"same_space", ours.fingerprint == theirs.fingerprint},
+          {"target_variance_in_source_subspace", shared_variance(theirs.values, ours.values)}};
+}
+
 void run_inspect(const Arguments& arguments, const Common& common) {
   const Dataset data = load_dataset(arguments.dataset);
   Json facts = inspect_dataset(data);
   if (!arguments.against.empty()) {
-    facts["against"] = inspect_against(data, load_dataset(arguments.against));
+    const Dataset source = load_dataset(arguments.against);
+    facts["against"] = inspect_against(data, source);
+    if (!arguments.vectors.empty()) facts["vectors"] = compare_vectors(arguments, data, source);
   }
   if (common.json) {
     print_json(facts);
@@ -58,6 +76,10 @@ void add_inspect(CLI::App& app, Common& common) {
   verb->add_option("dataset", arguments->dataset, "dataset directory (the target)")->required();
   verb->add_option("--against", arguments->against,
                    "the source: shared users and items, near-duplicate texts, time leakage");
+  verb->add_option("--vectors", arguments->vectors,
+                   "with --against: vectors of both; how much of the target's variance lies in the "
+                   "subspace that holds 90 % of the source's")
+      ->needs("--against");
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_inspect(*arguments, common); });
 }

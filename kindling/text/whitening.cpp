@@ -9,6 +9,7 @@
 
 #include "kindling/base/error.h"
 #include "kindling/kernels/linear_algebra.h"
+#include "kindling/text/moments.h"
 
 namespace kindling {
 
@@ -16,26 +17,6 @@ namespace {
 
 // Variances below this share of the largest are rounding.
 constexpr double kNegligible = 1e-7;
-
-Matrix centred(MatrixView vectors, const std::vector<float>& mean) {
-  Matrix result(vectors.rows(), vectors.cols());
-  for (std::size_t r = 0; r < vectors.rows(); ++r) {
-    for (std::size_t c = 0; c < vectors.cols(); ++c) result(r, c) = vectors(r, c) - mean[c];
-  }
-  return result;
-}
-
-std::vector<float> column_means(MatrixView vectors) {
-  std::vector<double> sums(vectors.cols(), 0.0);
-  for (std::size_t r = 0; r < vectors.rows(); ++r) {
-    for (std::size_t c = 0; c < vectors.cols(); ++c) sums[c] += vectors(r, c);
-  }
-  std::vector<float> means;
-  for (const double sum : sums) {
-    means.push_back(static_cast<float>(sum / static_cast<double>(vectors.rows())));
-  }
-  return means;
-}
 
 }  // namespace
 
@@ -48,14 +29,8 @@ Whitening::Whitening(MatrixView vectors, double exponent) {
   const std::size_t dim = vectors.cols();
   mean_ = column_means(vectors);
   const Matrix data = centred(vectors, mean_);
-  std::vector<double> wide(data.data(), data.data() + data.rows() * dim);
-  std::vector<double> covariance(dim * dim, 0.0);
+  std::vector<double> covariance = covariance_of(data);
   const auto n = static_cast<int>(dim);
-  cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, n, static_cast<int>(data.rows()),
-              1.0 / static_cast<double>(data.rows()), wide.data(), n, 0.0, covariance.data(), n);
-  for (std::size_t i = 0; i < dim; ++i) {
-    for (std::size_t j = 0; j < i; ++j) covariance[j * dim + i] = covariance[i * dim + j];
-  }
   const std::vector<double> variances = kernels::symmetric_eigen(dim, covariance);
 
   // transform = sum over directions u of l^(-e/2) u u^T; each half of the factor goes to one u.
