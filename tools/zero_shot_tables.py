@@ -59,10 +59,12 @@ class Runner:
                               "--out", str(self.dataset(name)), "--name", name, *spec.get("options", []), "--json")
             present[name] = True
         self.pairs = [p for p in self.plan["pairs"] if p["source"] in present and p["target"] in present]
-        for pair in self.pairs:
-            for encoder in self.plan["encoders"]:
-                for side in ("source", "target"):
-                    self.embed(pair, encoder, pair[side])
+        print("embedding the texts", file=sys.stderr, flush=True)
+        jobs = {(self.vectors(p, e), p[side]): (p, e, p[side])
+                for e in self.plan["encoders"] for p in self.pairs for side in ("source", "target")}
+        with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
+            for future in [pool.submit(self.embed, *job) for job in jobs.values()]:
+                future.result()
 
     def vectors(self, pair, encoder):
         return encoder["name"] if not encoder.get("fit_pair") else f"{encoder['name']}-{pair['source']}-{pair['target']}"
@@ -72,9 +74,11 @@ class Runner:
         target = self.dataset(name) / "vectors" / f"{vectors}.safetensors"
         if target.exists():
             return
-        words = ["embed", str(self.dataset(name)), "--encoder", encoder["encoder"], "--name", vectors, "--json"]
+        words = ["embed", str(self.dataset(name)), "--encoder", encoder["encoder"], "--name", vectors, "--cache",
+                 str(self.out / "cache"), "--json"]
         if encoder.get("fit_pair"):
-            words += ["--fit-on", str(self.dataset(pair["source"])), "--fit-on", str(self.dataset(pair["target"]))]
+            other = pair["target"] if name == pair["source"] else pair["source"]
+            words += ["--fit-on", str(self.dataset(other))]  # beside its own texts: one space for both
         self.kindling(*words)
 
     def cells(self):
@@ -83,6 +87,8 @@ class Runner:
                 for encoder in self.plan["encoders"]:
                     for model in self.plan["models"]:
                         if seed and model.get("deterministic"):
+                            continue
+                        if encoder["name"] not in model.get("encoders", [encoder["name"]]):
                             continue
                         yield pair, encoder, model, seed
 
