@@ -53,7 +53,7 @@ ItemVectors make_vectors(const Arguments& arguments, const Dataset& dataset, Emb
     if (!arguments.fit_on.empty()) {
       throw Error(Kind::kBadOption, "works with --encoder only", "--fit-on");
     }
-    const ItemVectors given = import_item_vectors(arguments.vectors, dataset, arguments.space);
+    ItemVectors given = import_item_vectors(arguments.vectors, dataset, arguments.space);
     if (!whitening) return given;
     return whiten(given, Matrix(0, given.dim()), *whitening, {items_fingerprint(dataset)});
   }

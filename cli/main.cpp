@@ -71,4 +71,6 @@ int run(int argc, char** argv) {
 
 }  // namespace kindling::cli
 
+// What cannot even be reported (memory ends while the message is made) ends the program.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) { return kindling::cli::run(argc, argv); }

@@ -99,6 +99,7 @@ std::string text_of(const Json& value) {
 
 void fail_unknown(std::string_view name, const std::vector<OptionInfo>& known) {
   std::vector<std::string> names;
+  names.reserve(known.size());
   for (const auto& info : known) names.push_back(info.name);
   const auto near = nearest_name(name, names);
   throw Error(Kind::kBadOption, fmt::format("unknown option {}", quote(name)), {},

@@ -1,6 +1,7 @@
 #include "kindling/data/inspect.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -15,7 +16,8 @@ Json quantiles(std::vector<std::uint64_t> values) {
   if (values.empty()) return nullptr;
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) {
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+    return values[static_cast<std::size_t>(
+        std::llround(share * static_cast<double>(values.size() - 1)))];
   };
   double sum = 0.0;
   for (const std::uint64_t value : values) sum += static_cast<double>(value);

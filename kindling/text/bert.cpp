@@ -14,12 +14,14 @@
 #include "kindling/kernels/attention.h"
 #include "kindling/kernels/gelu.h"
 #include "kindling/kernels/layer_norm.h"
+#include "kindling/kernels/packed_matrix.h"
 
 namespace kindling {
 
 namespace {
 
 using Floats = std::vector<float>;
+using kernels::PackedMatrix;
 
 // Tokens that go through the layers together: 256 to 1024 measure alike (OpenBLAS 113 to 117
 // GFLOP/s on one core), 128 is 5 % slower.
@@ -31,15 +33,15 @@ struct Norm {
 };
 
 struct Layer {
-  Floats query_key_value;  // [3D, D]
-  Floats query_bias;       // [D], scaled
-  Floats attention_out;    // [D, D]
-  Floats attention_bias;   // [D], with the value bias folded in
+  PackedMatrix query_key_value;  // [3D, D]
+  Floats query_bias;             // [D], scaled
+  PackedMatrix attention_out;    // [D, D]
+  Floats attention_bias;         // [D], with the value bias folded in
   Norm attention_norm;
-  Floats inner;       // [F, D]
-  Floats inner_bias;  // [F]
-  Floats outer;       // [D, F]
-  Floats outer_bias;  // [D]
+  PackedMatrix inner;  // [F, D]
+  Floats inner_bias;   // [F]
+  PackedMatrix outer;  // [D, F]
+  Floats outer_bias;   // [D]
   Norm output_norm;
 };
 
@@ -52,36 +54,33 @@ Layer take_layer(const WeightFiles& files, const BertConfig& bert, std::size_t n
   const std::string base = fmt::format("encoder.layer.{}.", number);
   const std::string self = base + "attention.self.";
   Layer layer;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(d / bert.heads));
-  layer.query_key_value = files.take(self + "query.weight", {d, d});
+  const std::size_t head_width = d / bert.heads;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
+  Floats joined = files.take(self + "query.weight", {d, d});
   layer.query_bias = files.take(self + "query.bias", {d});
-  for (float& value : layer.query_key_value) value *= scale;
+  for (float& value : joined) value *= scale;
   for (float& value : layer.query_bias) value *= scale;
   for (const char* name : {"key.weight", "value.weight"}) {
     const Floats more = files.take(self + name, {d, d});
-    layer.query_key_value.insert(layer.query_key_value.end(), more.begin(), more.end());
+    joined.insert(joined.end(), more.begin(), more.end());
   }
-  layer.attention_out = files.take(base + "attention.output.dense.weight", {d, d});
+  layer.query_key_value = PackedMatrix(joined.data(), 3 * d, d);
+  const Floats mix = files.take(base + "attention.output.dense.weight", {d, d});
   layer.attention_bias = files.take(base + "attention.output.dense.bias", {d});
   const Floats value_bias = files.take(self + "value.bias", {d});
   cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(d), static_cast<int>(d), 1.0F,
-              layer.attention_out.data(), static_cast<int>(d), value_bias.data(), 1, 1.0F,
+              mix.data(), static_cast<int>(d), value_bias.data(), 1, 1.0F,
               layer.attention_bias.data(), 1);
+  layer.attention_out = PackedMatrix(mix.data(), d, d);
   layer.attention_norm = take_norm(files, base + "attention.output.LayerNorm", d);
-  layer.inner = files.take(base + "intermediate.dense.weight", {bert.inner, d});
+  layer.inner = PackedMatrix(files.take(base + "intermediate.dense.weight", {bert.inner, d}).data(),
+                             bert.inner, d);
   layer.inner_bias = files.take(base + "intermediate.dense.bias", {bert.inner});
-  layer.outer = files.take(base + "output.dense.weight", {d, bert.inner});
+  layer.outer =
+      PackedMatrix(files.take(base + "output.dense.weight", {d, bert.inner}).data(), d, bert.inner);
   layer.outer_bias = files.take(base + "output.dense.bias", {d});
   layer.output_norm = take_norm(files, base + "output.LayerNorm", d);
   return layer;
-}
-
-// c [rows, out] = x [rows, in] times the transpose of weight [out, in].
-void multiply(const float* x, const Floats& weight, std::size_t rows, std::size_t in,
-              std::size_t out, float* c) {
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows),
-              static_cast<int>(out), static_cast<int>(in), 1.0F, x, static_cast<int>(in),
-              weight.data(), static_cast<int>(in), 0.0F, c, static_cast<int>(out));
 }
 
 // What decides the vectors: the weights' bytes, the tokenizer's files and the choices made here.
@@ -239,22 +238,22 @@ void BertEncoder::run_layer(std::size_t number, std::span<const std::size_t> off
   float* wide = scratch.wide.data();
   float* context = scratch.context.data();
 
-  multiply(x, layer.query_key_value, tokens, d, 3 * d, wide);
+  layer.query_key_value.multiply(x, tokens, wide);
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
     kernels::attention({offsets[s + 1] - offsets[s], bert.heads, d / bert.heads},
                        wide + offsets[s] * 3 * d, layer.query_bias.data(), scratch.attention,
                        context + offsets[s] * d);
   }
   float* mixed = wide;  // q, k and v are no longer needed
-  multiply(context, layer.attention_out, tokens, d, d, mixed);
+  layer.attention_out.multiply(context, tokens, mixed);
   kernels::add_layer_norm(
       {layer.attention_norm.gain.data(), layer.attention_norm.shift.data(), epsilon},
       layer.attention_bias.data(), x, tokens, d, mixed);
   std::copy(mixed, mixed + tokens * d, context);
 
-  multiply(context, layer.inner, tokens, d, bert.inner, wide);
+  layer.inner.multiply(context, tokens, wide);
   kernels::add_bias_activate(bert.activation, layer.inner_bias.data(), tokens, bert.inner, wide);
-  multiply(wide, layer.outer, tokens, bert.inner, d, x);
+  layer.outer.multiply(wide, tokens, x);
   kernels::add_layer_norm({layer.output_norm.gain.data(), layer.output_norm.shift.data(), epsilon},
                           layer.outer_bias.data(), context, tokens, d, x);
 }

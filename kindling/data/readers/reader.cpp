@@ -44,6 +44,7 @@ const Reader& find_reader(const std::string& name) {
                                          [&](const Reader& reader) { return name == reader.name; });
   if (found != kReaders.end()) return *found;
   std::vector<std::string> names;
+  names.reserve(kReaders.size());
   for (const Reader& reader : kReaders) names.emplace_back(reader.name);
   const auto near = nearest_name(name, names);
   throw Error(Kind::kNotFound, "unknown format " + quote(name), {},
