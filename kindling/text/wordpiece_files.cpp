@@ -132,7 +132,7 @@ WordPiece read_tokenizer_json(const std::string& path, const Json& config,
   const Json& tokenizer = file.parts;
   const Json& model = tokenizer.at("model");
   // Old files leave the model's type out; a WordPiece is told by its prefix.
-  const std::string type = json_get_or<std::string>(
+  const auto type = json_get_or<std::string>(
       model, "type", model.contains("continuing_subword_prefix") ? "WordPiece" : "", path);
   if (type != "WordPiece") fail_unsupported("tokenizer model", Json(type), path);
   const std::string splitter = type_of(tokenizer, "pre_tokenizer", path);
