@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kStart = 1'600'000'000;  // 2020-09-13
 constexpr std::int64_t kHour = 3600;
-constexpr std::int64_t kSpreadHours = 24 * 25;
+constexpr std::int64_t kSpreadHours = 600;  // 25 days
 constexpr std::uint32_t kWordsPerTopic = 5;
 
 void check_options(const SyntheticOptions& options) {

@@ -170,7 +170,7 @@ void keep_random_users(const Dataset& data, std::int64_t most, std::int64_t seed
   if (users.size() <= static_cast<std::size_t>(most)) return;
   Rng rng = Rng(static_cast<std::uint64_t>(seed)).fork("max_users");
   shuffle(std::span<UserId>(users), rng);
-  for (std::size_t i = static_cast<std::size_t>(most); i < users.size(); ++i) {
+  for (auto i = static_cast<std::size_t>(most); i < users.size(); ++i) {
     kept.users[users[i]] = false;
   }
 }

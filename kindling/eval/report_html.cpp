@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -29,7 +30,7 @@ std::string cell(const ReportRow& row, const std::string& metric, double best) {
 
 // The largest mean of a column: every metric here is better when larger.
 double best_of(const ReportTable& table, const std::string& metric) {
-  double best = -INFINITY;
+  double best = -std::numeric_limits<double>::infinity();
   for (const ReportRow& row : table.rows) {
     const auto found = row.values.find(metric);
     if (found != row.values.end() && !found->second.empty()) {

@@ -176,7 +176,7 @@ void LsaEncoder::count_terms(const std::vector<std::vector<std::u32string>>& doc
   std::vector<std::pair<std::u32string, std::size_t>> kept;
   const std::size_t least = documents.size() >= kRareTermTexts ? 2 : 1;
   for (const auto& entry : frequency) {
-    if (entry.second >= least) kept.push_back(entry);
+    if (entry.second >= least) kept.emplace_back(entry);
   }
   std::stable_sort(kept.begin(), kept.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });

@@ -26,7 +26,7 @@ enum class Role {
 };
 
 const std::map<std::string_view, Role>& known_columns() {
-  static const std::map<std::string_view, Role> kColumns = {
+  static const std::map<std::string_view, Role> columns = {
       {"item", Role::kItem},
       {"item_id", Role::kItem},
       {"itemid", Role::kItem},
@@ -50,7 +50,7 @@ const std::map<std::string_view, Role>& known_columns() {
       {"brand", Role::kBrand},
       {"attributes", Role::kAttributes},
   };
-  return kColumns;
+  return columns;
 }
 
 std::string lower(std::string_view text) {

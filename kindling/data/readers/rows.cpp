@@ -177,7 +177,8 @@ std::optional<std::int64_t> seconds_of_day(std::string_view text) {
   std::int64_t h = *hour;
   if (half >= 0) {
     if (h < 1 || h > 12) return std::nullopt;
-    h = h % 12 + 12 * half;
+    h %= 12;
+    if (half == 1) h += 12;
   }
   if (h < 0 || h > 23) return std::nullopt;
   return h * 3600 + *minute * 60 + *second;
