@@ -106,7 +106,7 @@ struct Lanes {
   }
   static Int broadcast(std::int32_t pair) {
     Int all;
-    for (std::size_t l = 0; l < kWidth; ++l) all.lane[l] = pair;
+    for (std::int32_t& lane : all.lane) lane = pair;
     return all;
   }
   static std::int32_t low_half(std::int32_t pair) { return static_cast<std::int16_t>(pair); }
