@@ -4,46 +4,65 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
-#include "kindling/kernels/exp.h"
+#include "kindling/kernels/vector_math.h"
 
 namespace kindling::kernels {
 
 namespace {
 
-constexpr std::size_t kLanes = 16;
-constexpr std::size_t kRows = 4;  // queries worked on together
-using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+// A tile of sums that stays in registers, kRows x kVectors: 12 registers, of 32 with AVX-512 and of
+// 16 without.
+#if defined(__AVX512F__)
+constexpr std::size_t kRegister = 16;
+#elif defined(__AVX__)
+constexpr std::size_t kRegister = 8;
+#else
+constexpr std::size_t kRegister = 4;
+#endif
+constexpr std::size_t kRows = 6;  // queries worked on together
+constexpr std::size_t kVectors = 2;
+using Register [[gnu::vector_size(kRegister * sizeof(float))]] = float;
 
+// Multiples of what max_of() and exp_and_sum() take at once.
 std::size_t padded(std::size_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
-// One block of multiply_rows: kRows x kVectors sums, written out so that all stay in registers.
-template <int kVectors>
+// One block of multiply_rows. Vectors are copied one by one: GCC 12 copies an array of them through
+// memory, several times slower.
+template <std::size_t kCount>
 void multiply_block(const float* a, std::size_t depth, const float* b, std::size_t columns,
                     float* c) {
-  Lanes sums[kRows][kVectors] = {};
+  Register sums[kRows][kCount] = {};
   for (std::size_t d = 0; d < depth; ++d) {
-    Lanes row[kVectors];
-    std::memcpy(row, b + d * columns, sizeof(row));
-#pragma GCC unroll 4
+    Register row[kCount];
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < kCount; ++v) {
+      std::memcpy(&row[v], b + d * columns + v * kRegister, sizeof(Register));
+    }
+#pragma GCC unroll 6
     for (std::size_t r = 0; r < kRows; ++r) {
       const float factor = a[r * depth + d];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[r][v] += factor * row[v];
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < kCount; ++v) sums[r][v] += factor * row[v];
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (std::size_t r = 0; r < kRows; ++r) {
-    std::memcpy(c + r * columns, sums[r], sizeof(sums[r]));
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < kCount; ++v) {
+      std::memcpy(c + r * columns + v * kRegister, &sums[r][v], sizeof(Register));
+    }
   }
 }
 
 // c[kRows, columns] = a[kRows, depth] b[depth, columns]; columns is a multiple of kLanes.
 void multiply_rows(const float* a, std::size_t depth, const float* b, std::size_t columns,
                    float* c) {
+  constexpr std::size_t kBlock = kVectors * kRegister;
   std::size_t column = 0;
-  for (; column + 2 * kLanes <= columns; column += 2 * kLanes) {
-    multiply_block<2>(a, depth, b + column, columns, c + column);
+  for (; column + kBlock <= columns; column += kBlock) {
+    multiply_block<kVectors>(a, depth, b + column, columns, c + column);
   }
   if (column < columns) multiply_block<1>(a, depth, b + column, columns, c + column);
 }
@@ -51,17 +70,8 @@ void multiply_rows(const float* a, std::size_t depth, const float* b, std::size_
 // Turns scores into weights, without dividing; returns the sum of the weights. Columns from
 // `length` on become 0.
 float exponentiate(float* scores, std::size_t length, std::size_t columns) {
-  float top = scores[0];
-#pragma omp simd reduction(max : top)
-  for (std::size_t j = 0; j < length; ++j) top = std::max(top, scores[j]);
-  float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-  for (std::size_t j = 0; j < length; ++j) {
-    scores[j] = fast_exp(scores[j] - top);
-    sum += scores[j];
-  }
-  std::fill(scores + length, scores + columns, 0.0F);
-  return sum;
+  std::fill(scores + length, scores + columns, -std::numeric_limits<float>::infinity());
+  return static_cast<float>(exp_and_sum(scores, columns, max_of(scores, columns)));
 }
 
 }  // namespace
@@ -73,7 +83,7 @@ void attention_reference(const AttentionShape& shape, const float* qkv, const fl
   for (std::size_t h = 0; h < shape.heads; ++h) {
     for (std::size_t i = 0; i < shape.length; ++i) {
       const float* q = qkv + i * 3 * all + h * shape.width;
-      double top = -INFINITY;
+      double top = -std::numeric_limits<double>::infinity();
       for (std::size_t j = 0; j < shape.length; ++j) {
         const float* k = qkv + j * 3 * all + all + h * shape.width;
         weights[j] = 0;

@@ -15,36 +15,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "kindling/kernels/aligned_array.h"
 #include "kindling/kernels/int16_lanes.h"
 
 namespace kindling::kernels {
 
 inline constexpr std::size_t kTileUsers = Lanes::kUsers;
 inline constexpr std::size_t kTileItems = Lanes::kWidth * Lanes::kVectors;
-
-// Memory aligned for vector loads; zeroed.
-template <class T>
-class AlignedArray {
- public:
-  AlignedArray() = default;
-  explicit AlignedArray(std::size_t count) : storage_(count + kBytes / sizeof(T)) {
-    const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-    shift_ = (kBytes - address % kBytes) % kBytes / sizeof(T);
-  }
-  AlignedArray(AlignedArray&&) = default;
-  AlignedArray& operator=(AlignedArray&&) = default;
-  AlignedArray(const AlignedArray&) = delete;
-  AlignedArray& operator=(const AlignedArray&) = delete;
-
-  T* data() { return storage_.data() + shift_; }
-  const T* data() const { return storage_.data() + shift_; }
-  std::size_t bytes() const { return storage_.size() * sizeof(T); }
-
- private:
-  static constexpr std::size_t kBytes = 64;
-  std::vector<T> storage_;
-  std::size_t shift_ = 0;
-};
 
 // Two 16-bit integers side by side, the first in the low half.
 inline std::int32_t join_pair(std::int16_t first, std::int16_t second) {

@@ -10,6 +10,7 @@
 #include "kindling/kernels/gelu.h"
 #include "kindling/kernels/layer_norm.h"
 #include "kindling/kernels/linear_algebra.h"
+#include "kindling/kernels/packed_matrix.h"
 
 namespace kindling::kernels {
 namespace {
@@ -97,6 +98,39 @@ TEST(Attention, SurvivesHugeScores) {
   std::vector<float> scratch;
   attention(shape, qkv.data(), bias.data(), scratch, out.data());
   for (const float value : out) EXPECT_TRUE(std::isfinite(value));
+}
+
+TEST(PackedMatrix, AgreesWithTheReferenceAtOddSizes) {
+  struct Size {
+    std::size_t rows, out, in;
+  };
+  for (const Size& size :
+       {Size{1, 1, 1}, Size{8, 48, 16}, Size{7, 47, 3}, Size{131, 50, 33}, Size{300, 97, 64}}) {
+    const std::vector<float> x = normals(size.rows * size.in, 1, 1);
+    const std::vector<float> weight = normals(size.out * size.in, 1, 2);
+    std::vector<float> y(size.rows * size.out, NAN);
+    std::vector<float> wanted = y;
+
+    PackedMatrix(weight.data(), size.out, size.in).multiply(x.data(), size.rows, y.data());
+    multiply_transposed_reference(x.data(), size.rows, weight.data(), size.out, size.in,
+                                  wanted.data());
+
+    for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], wanted[i], 2e-5);
+  }
+}
+
+TEST(PackedMatrix, GivesARowTheSameBitsWhateverStandsBesideIt) {
+  const std::size_t in = 70;
+  const std::size_t out = 100;
+  const std::vector<float> x = normals(12 * in, 1, 1);
+  const PackedMatrix matrix(normals(out * in, 1, 2).data(), out, in);
+  std::vector<float> all(12 * out);
+  matrix.multiply(x.data(), 12, all.data());
+  for (std::size_t r = 0; r < 12; ++r) {
+    std::vector<float> alone(out);
+    matrix.multiply(x.data() + r * in, 1, alone.data());
+    for (std::size_t o = 0; o < out; ++o) ASSERT_EQ(alone[o], all[r * out + o]);
+  }
 }
 
 TEST(SymmetricEigen, SolvesATwoByTwoMatrix) {
