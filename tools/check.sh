@@ -1,5 +1,6 @@
 #!/bin/sh
 # check.sh [JOBS]: everything that must hold before a change is accepted; stops at the first fault.
+# The last line is always "N passed, N failed"; a fault before the tests counts as the one failure.
 set -eu
 cd "$(dirname "$0")/.."
 jobs=${1:-$(nproc)}
@@ -9,7 +10,11 @@ step() {
   shift
   echo "== $name"
   begin=$(date +%s)
-  "$@" || { echo "check: $name failed" >&2; exit 1; }
+  "$@" || {
+    echo "check: $name failed; the tests did not run" >&2
+    echo "0 passed, 1 failed"
+    exit 1
+  }
   echo "== $name: $(($(date +%s) - begin)) s"
 }
 
