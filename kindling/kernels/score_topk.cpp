@@ -14,10 +14,26 @@ namespace kindling::kernels {
 
 namespace {
 
-// Users that go through the panels together: their integers and a panel stay in the caches, and a
-// panel is fetched from memory once for all of them.
-constexpr std::size_t kGroup = 64;
-static_assert(kGroup % kTileUsers == 0);
+// Users that go through the panels together: a panel is fetched from memory once for all of them,
+// and their integers stay in a core's second cache. For 300 numbers a vector, 256 users are 25 %
+// faster than 64 and 512 no faster than 256.
+constexpr std::size_t kLargestGroup = 256;
+constexpr std::size_t kSmallestGroup = 64;
+
+// Smaller when there are too few queries to keep all threads busy with large ones.
+std::size_t group_size(std::size_t queries) {
+  const std::size_t share = queries / (4 * static_cast<std::size_t>(threads()));
+  return std::clamp(share / kTileUsers * kTileUsers, kSmallestGroup, kLargestGroup);
+}
+
+// work(first, size) for each group of queries.
+template <class Work>
+void for_each_group(std::size_t queries, const Work& work) {
+  const std::size_t group = group_size(queries);
+  parallel_for((queries + group - 1) / group, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t g = begin; g < end; ++g) work(g * group, std::min(group, queries - g * group));
+  });
+}
 
 }  // namespace
 
@@ -110,12 +126,7 @@ void ScoredCatalogue::count_ranks(const float* users, std::size_t queries,
       }
     }
   };
-  const std::size_t groups = (queries + kGroup - 1) / kGroup;
-  parallel_for(groups, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t g = begin; g < end; ++g) {
-      rank_group(g * kGroup, std::min(kGroup, queries - g * kGroup));
-    }
-  });
+  for_each_group(queries, rank_group);
 }
 
 RankCount ScoredCatalogue::without(RankCount all, const float* user, std::uint32_t target,
@@ -170,12 +181,7 @@ void ScoredCatalogue::best(const float* users, std::size_t queries, std::size_t 
     }
     for (std::size_t r = 0; r < size; ++r) lists[first + r] = best[r].sorted();
   };
-  const std::size_t groups = (queries + kGroup - 1) / kGroup;
-  parallel_for(groups, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t g = begin; g < end; ++g) {
-      best_of_group(g * kGroup, std::min(kGroup, queries - g * kGroup));
-    }
-  });
+  for_each_group(queries, best_of_group);
 }
 
 void count_ranks_reference(const float* users, std::size_t queries, const float* items,
