@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 jobs=${1:-$(nproc)}
+export OMP_WAIT_POLICY=passive  # see run_tests.sh
 
 step() {
   name=$1
