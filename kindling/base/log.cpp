@@ -1,6 +1,7 @@
 #include "kindling/base/log.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -70,7 +71,7 @@ void write(LogLevel level, std::string_view text) {
 }  // namespace log_detail
 
 std::string format_seconds(double seconds) {
-  const auto total = static_cast<long>(std::clamp(seconds, 0.0, 1e7) + 0.5);
+  const auto total = std::lround(std::clamp(seconds, 0.0, 1e7));
   if (total >= 3600) {
     return fmt::format("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60);
   }

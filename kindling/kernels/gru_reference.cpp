@@ -12,7 +12,7 @@ namespace {
 // matrix[row] · values + bias[row]
 double affine(const float* matrix, const float* bias, std::size_t row,
               const std::vector<double>& values) {
-  double sum = static_cast<double>(bias[row]);
+  double sum = bias[row];
   for (std::size_t i = 0; i < values.size(); ++i) {
     sum += static_cast<double>(matrix[row * values.size() + i]) * values[i];
   }

@@ -7,6 +7,7 @@
 
 // LAPACK's own names and types: Fortran, everything by pointer, matrices by columns.
 extern "C" {
+// NOLINTBEGIN(readability-identifier-naming): the names that LAPACK exports
 void dsyevd_(const char* job, const char* part, const blasint* n, double* a, const blasint* stride,
              double* values, double* work, const blasint* work_size, blasint* integers,
              const blasint* integers_size, blasint* status);
@@ -15,6 +16,7 @@ void sgeqrf_(const blasint* rows, const blasint* cols, float* a, const blasint* 
 void sorgqr_(const blasint* rows, const blasint* cols, const blasint* reflectors, float* a,
              const blasint* stride, const float* tau, float* work, const blasint* work_size,
              blasint* status);
+// NOLINTEND(readability-identifier-naming)
 }
 
 namespace kindling::kernels {

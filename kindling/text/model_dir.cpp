@@ -39,7 +39,7 @@ std::size_t read_size(const Json& config, const char* key, std::uint64_t limit,
 }
 
 kernels::Activation read_activation(const Json& config, const std::string& path) {
-  const std::string name = json_get_or<std::string>(config, "hidden_act", "gelu", path);
+  const auto name = json_get_or<std::string>(config, "hidden_act", "gelu", path);
   if (name == "gelu") return kernels::Activation::kGelu;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return kernels::Activation::kGeluTanh;
   if (name == "relu") return kernels::Activation::kRelu;
@@ -48,12 +48,12 @@ kernels::Activation read_activation(const Json& config, const std::string& path)
 
 BertConfig read_config(const std::string& path) {
   const Json config = read_object(path);
-  const std::string type = json_get_or<std::string>(config, "model_type", "", path);
+  const auto type = json_get_or<std::string>(config, "model_type", "", path);
   if (type != "bert") {
     throw Error(Kind::kUnsupported, "model_type " + quote(type) + " is not supported", path,
                 "Kindling computes models of type \"bert\" (BERT, MiniLM, BGE, E5, GTE, …)");
   }
-  const std::string positions =
+  const auto positions =
       json_get_or<std::string>(config, "position_embedding_type", "absolute", path);
   if (positions != "absolute") {
     throw Error(Kind::kUnsupported, "position_embedding_type " + quote(positions), path);

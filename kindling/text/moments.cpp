@@ -14,6 +14,7 @@ std::vector<float> column_means(MatrixView vectors) {
     for (std::size_t c = 0; c < vectors.cols(); ++c) sums[c] += vectors(r, c);
   }
   std::vector<float> means;
+  means.reserve(sums.size());
   for (const double sum : sums) {
     means.push_back(static_cast<float>(sum / static_cast<double>(vectors.rows())));
   }
