@@ -98,6 +98,23 @@ TargetSplit split_leave_last_out(const Dataset& target) {
   return split;
 }
 
+TargetSplit split_leave_two_out(const Dataset& target) {
+  constexpr std::size_t kLeast = 3;
+  TargetSplit split;
+  split.train = filter_events(target, [&](UserId user, std::size_t at, const Event&) {
+    const std::size_t length = target.history(user).size();
+    return length < kLeast || at + 2 < length;
+  });
+  for (UserId user = 0; user < target.user_count(); ++user) {
+    const auto length = static_cast<std::uint32_t>(target.history(user).size());
+    if (length < kLeast) continue;
+    split.validation.push_back({user, length - 2});
+    split.tests.push_back({user, length - 1});
+  }
+  check_no_leak(split, target);
+  return split;
+}
+
 Dataset events_until(const Dataset& source, std::int64_t time) {
   require_times(source, "a cut at a time");
   return filter_events(source,
@@ -131,13 +148,15 @@ void check_no_leak(const TargetSplit& split, const Dataset& target) {
   check(split.train.user_count() == target.user_count() &&
             split.train.item_count() == target.item_count(),
         "a split must keep the ids of its dataset");
-  for (const TestEvent& test : split.tests) {
+  const auto check_later = [&](const TestEvent& test) {
     const auto history = target.history(test.user);
     check(test.position < history.size(), "test event outside the history");
     check(split.train.history(test.user).size() <= test.position,
           "the train part reaches a test event");
     if (split.time) check(history[test.position].time > *split.time, "test event before the split");
-  }
+  };
+  for (const TestEvent& test : split.tests) check_later(test);
+  for (const TestEvent& test : split.validation) check_later(test);
   if (!split.time) return;
   const bool before = std::all_of(split.train.events().begin(), split.train.events().end(),
                                   [&](const Event& event) { return event.time <= *split.time; });

@@ -30,9 +30,10 @@ struct TestEvent {
 };
 
 struct TargetSplit {
-  Dataset train;                     // users may be left without events
-  std::vector<TestEvent> tests;      // by user, then position
-  std::optional<std::int64_t> time;  // t_s: train is time <= t_s; nothing for order-only splits
+  Dataset train;                      // users may be left without events
+  std::vector<TestEvent> tests;       // by user, then position
+  std::vector<TestEvent> validation;  // the same, between train and tests; empty in most protocols
+  std::optional<std::int64_t> time;   // t_s: train is time <= t_s; nothing for order-only splits
 };
 
 // t_s such that `train_share` of the interactions have time <= t_s; test is everything later.
@@ -44,6 +45,10 @@ TargetSplit split_window(const Dataset& target, std::int64_t start, std::int64_t
 // For data that has an order but no times: each user's last event is the test, the rest is train.
 // Users with one event have it as train.
 TargetSplit split_leave_last_out(const Dataset& target);
+
+// Leave-two-out: a user's last event is the test, the last but one the validation event, the rest
+// is train. Users with fewer than three events are train as a whole. Source: specs/recguru.md 2.3.
+TargetSplit split_leave_two_out(const Dataset& target);
 
 // Events with time <= `time`: what a source may be trained on when the target is cut there.
 Dataset events_until(const Dataset& source, std::int64_t time);

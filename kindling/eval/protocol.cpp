@@ -121,7 +121,7 @@ Prepared prepare(const Dataset& target, const TargetSplit& split, const std::str
     const ItemId item = history[test.position].item;
     const bool repeat = std::any_of(before.begin(), before.end(),
                                     [&](const Event& event) { return event.item == item; });
-    prepared.queries.push_back({before, item});
+    prepared.queries.push_back({before, item, test.user});
     prepared.results.push_back({test.user, test.position, item,
                                 static_cast<std::uint32_t>(before.size()), !warm[item], repeat,
                                 RankedQuery{}});

@@ -37,7 +37,7 @@ RankedQuery both_ranks(kernels::RankCount all, kernels::RankCount unseen) {
 std::vector<Query> histories_of(std::span<const RankingQuery> queries) {
   std::vector<Query> histories;
   histories.reserve(queries.size());
-  for (const RankingQuery& query : queries) histories.push_back({query.history});
+  for (const RankingQuery& query : queries) histories.push_back({query.history, query.user});
   return histories;
 }
 

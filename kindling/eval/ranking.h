@@ -7,6 +7,7 @@
 // or the order of queries. Errors: Error{kInternal} for a score that is not finite.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace kindling {
 struct RankingQuery {
   std::span<const Event> history;  // oldest first, may be empty
   ItemId target = 0;
+  std::optional<UserId> user = std::nullopt;  // who asks, where that is known
 };
 
 // The expected rank among all items, and among the items that are not in the history (the target

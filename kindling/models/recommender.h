@@ -30,13 +30,18 @@ struct Domain {
   const ItemVectors* vectors = nullptr;
 };
 
-// The history that a recommendation starts from: oldest first, may be empty.
+// The history that a recommendation starts from: oldest first, may be empty. `user` is who asks, as
+// numbered in the domain being scored, where that is known: models with a vector a user read it and
+// answer somebody they have never seen, or nobody in particular, from the history alone or alike
+// for all.
 struct Query {
   std::span<const Event> history;
+  std::optional<UserId> user = std::nullopt;
 };
 
 // What fit() may learn from. A zero-shot model reads `source` only; a model of the target's own
-// interactions (POP, recency) reads `target_train`: the target's events up to the split.
+// interactions (POP, recency) reads `target_train`: the target's events up to the split. A model of
+// two domains reads both; the users they share have the same outside ids (data/domains.h).
 struct TrainTask {
   std::optional<Domain> source;
   std::optional<Domain> target_train;
@@ -52,6 +57,8 @@ struct EpochRecord {
   double learning_rate = 0.0;
 };
 
+class Recommender;
+
 struct FitContext {
   std::uint64_t seed = 0;
   std::string device = "cpu";  // "cpu" or "cuda"
@@ -59,6 +66,10 @@ struct FitContext {
   bool resume = false;         // continue from the checkpoint when there is one
   std::function<void(const EpochRecord&)> on_epoch;  // may be empty
   std::vector<EpochRecord> history;                  // filled by fit()
+  // HR@10 of the model, in its present state, on the target's validation events; handed in by eval/
+  // where the protocol has such events. A model that stops early or picks its best state asks it,
+  // between steps; larger is better. May be empty.
+  std::function<double(const Recommender&)> validate;
   double max_seconds = 0.0;           // training ends with the best weights so far; 0: no limit
   std::function<bool()> should_stop;  // asked between batches; true: fit() throws Error{kIo} and
                                       // the last checkpoint stays. May be empty
@@ -76,6 +87,8 @@ class Recommender {
  public:
   virtual ~Recommender() = default;
 
+  // From inside fit(), score() may be called through FitContext::validate: it answers with the
+  // parameters as they are.
   virtual void fit(const TrainTask& task, FitContext& context) = 0;
   // Returns [queries.size(), candidates.size()]; a larger score is a better match; always finite.
   virtual Matrix score(const Domain& domain, std::span<const Query> queries,

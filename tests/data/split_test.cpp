@@ -39,6 +39,27 @@ TEST(SplitByTime, KeepsTiesOfTheSplitTimeInTrain) {
   EXPECT_EQ(split.tests, (std::vector<TestEvent>{{0, 4}}));
 }
 
+TEST(SplitLeaveTwoOut, TestsTheLastAndValidatesOnTheLastButOne) {
+  const Dataset data = timed({{{0, 1}, {1, 2}, {2, 3}, {3, 4}}, {{0, 1}, {1, 2}}, {{2, 5}}});
+
+  const TargetSplit split = split_leave_two_out(data);
+
+  EXPECT_EQ(split.tests, (std::vector<TestEvent>{{0, 3}}));
+  EXPECT_EQ(split.validation, (std::vector<TestEvent>{{0, 2}}));
+  EXPECT_EQ(split.train.history(0).size(), 2U);
+  EXPECT_EQ(split.train.history(1).size(), 2U);  // too short to be asked: train as a whole
+  EXPECT_EQ(split.train.history(2).size(), 1U);
+}
+
+TEST(CheckNoLeak, SeesAValidationEventInTheTrainPart) {
+  const Dataset data = timed({{{0, 1}, {1, 2}, {2, 3}}});
+  TargetSplit split = split_leave_two_out(data);
+
+  split.validation = {{0, 0}};
+
+  EXPECT_THROW(check_no_leak(split, data), Error);
+}
+
 TEST(SplitByTime, KeepsTheIdsOfTheDataset) {
   const Dataset data = timed({{{0, 1}, {1, 2}, {2, 3}, {3, 4}}, {{4, 99}}});
 
