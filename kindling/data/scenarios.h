@@ -15,10 +15,10 @@
 // Splits are drawn once and saved, so that all methods see the same (S5): support and evaluation
 // users are disjoint, the support is the first 64 pairs of its pool in a fixed order.
 // Source: specs/s2meta.md 2; Du et al., KDD 2019, 4.1; decisions S2–S5.
-// Differs: items of the scenarios' datasets leave the source, so that no review counts on both
-// sides.
-// Errors: Error{kBadInput} for options that leave no scenario (with the counts), Error{kCorrupt}
-// for a damaged directory.
+// Differs: items of the scenarios' datasets leave the source, and items of meta-test scenarios
+// leave the meta-train datasets (after the bounds are checked), so that no review counts on both
+// sides. Errors: Error{kBadInput} for options that leave no scenario (with the counts),
+// Error{kCorrupt} for a damaged directory.
 #pragma once
 
 #include <cstdint>
@@ -81,9 +81,10 @@ struct ScenarioOptions {
 
   template <class Visitor>
   void fields(Visitor& field) {
-    field("by", by, one_of({"leaf", "category"}),
-          "a scenario is the last category of an item's path, or each of its categories (genres, "
-          "tags, themes) [S2]");
+    field(
+        "by", by, one_of({"leaf", "category"}),
+        "a scenario is the last category of an item's path (\"(root)\" for items without one), or "
+        "each of its categories (genres, tags, themes) [S2]");
     field("min_items", min_items, kPositive, "scenarios have at least so many items (paper: 100)");
     field("max_items", max_items, kNotNegative, "… and at most so many; 0: any (paper: 1000)");
     field("min_users", min_users, kPositive, "… and so many users on either side");
@@ -110,6 +111,9 @@ struct ScenarioSources {
   std::vector<const Dataset*> meta_train;
   std::vector<const Dataset*> meta_test;
 };
+
+// The items of the pairs, ascending, each once.
+std::vector<ItemId> items_of(const std::vector<UserItem>& pairs);
 
 ScenarioSet build_scenarios(const ScenarioSources& sources, const ScenarioOptions& options);
 
