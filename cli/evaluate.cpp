@@ -16,7 +16,9 @@ namespace {
 struct EvaluateArguments {
   EvaluateRun run;
   std::vector<std::string> settings;
-  std::vector<std::int64_t> cutoffs{10, 20};
+  std::vector<std::int64_t> cutoffs;
+  std::string candidates;
+  std::vector<std::string> beside{"auto"};
 };
 
 OptionValues parse_settings(const std::vector<std::string>& settings) {
@@ -45,6 +47,13 @@ void print_table(const Json& document) {
     if (random.contains(name)) fmt::print("   random {:.4f}", random[name].get<double>());
     fmt::print("\n");
   }
+  if (document.contains("metrics_among")) {
+    for (const auto& [name, metrics] : document["metrics_among"].items()) {
+      fmt::print("  among {}: hr@{} {:.4f}\n", name, document["cutoffs"].back().get<std::int64_t>(),
+                 metrics[fmt::format("hr@{}", document["cutoffs"].back().get<std::int64_t>())]
+                     .get<double>());
+    }
+  }
   if (document.contains("comparison")) {
     const Json& c = document["comparison"];
     fmt::print("  {} against {}: {:+.4f} [{:+.4f}, {:+.4f}], p = {:.4f}\n",
@@ -54,9 +63,39 @@ void print_table(const Json& document) {
   }
 }
 
+// The two-domain protocol ranks among lists, with uniform lists and the whole catalogue beside them
+// [R12]; every other protocol ranks the whole catalogue.
+void choose_candidates(EvaluateArguments& arguments) {
+  EvaluationOptions& options = arguments.run.evaluation;
+  const bool pairs = options.protocol == "leave-two-out";
+  options.cutoffs = arguments.cutoffs;
+  if (options.cutoffs.empty()) {
+    options.cutoffs =
+        pairs ? std::vector<std::int64_t>{5, 10, 20} : std::vector<std::int64_t>{10, 20};
+  }
+  const CandidateOptions given = options.candidates;  // seed and `released`
+  const auto parse = [&](const std::string& text) {
+    CandidateOptions parsed = parse_candidates(text);
+    parsed.seed = given.seed;
+    parsed.released = given.released;
+    return parsed;
+  };
+  const std::string fallback = pairs ? "popularity:199" : "full";
+  options.candidates = parse(arguments.candidates.empty() ? fallback : arguments.candidates);
+  std::vector<std::string> beside = arguments.beside;
+  if (beside == std::vector<std::string>{"none"}) beside.clear();
+  if (beside == std::vector<std::string>{"auto"}) {
+    beside.clear();
+    if (options.candidates.draw == "popularity") {
+      beside = {fmt::format("uniform:{}", options.candidates.negatives), "full"};
+    }
+  }
+  for (const std::string& other : beside) options.beside.push_back(parse(other));
+}
+
 void run_evaluate(EvaluateArguments arguments, const Common& common) {
   arguments.run.options = parse_settings(arguments.settings);
-  arguments.run.evaluation.cutoffs = arguments.cutoffs;
+  choose_candidates(arguments);
   const Json document = run_evaluation(arguments.run);
   if (common.json) {
     print_json(document);
@@ -76,9 +115,24 @@ void add_evaluate(CLI::App& app, Common& common) {
       ->required();
   verb->add_option("--target", run.target, "dataset directory")->required();
   verb->add_option("--protocol", options.protocol,
-                   "time-split, leave-last-out, mind-day or mind-week")
+                   "time-split, leave-last-out, leave-two-out, mind-day or mind-week")
       ->required();
-  verb->add_option("--k", arguments->cutoffs, "cut-offs of the metrics")->delimiter(',');
+  verb->add_option("--k", arguments->cutoffs,
+                   "cut-offs of the metrics; default 10,20; leave-two-out: 5,10,20")
+      ->delimiter(',');
+  verb->add_option(
+      "--candidates", arguments->candidates,
+      "full, popularity:N, uniform:N or a file of `kindling candidates`; default: full; "
+      "leave-two-out: popularity:199 [R12]");
+  verb->add_option(
+          "--beside", arguments->beside,
+          "further candidates to rank the same queries among, none, or auto: uniform lists "
+          "and full beside popularity's")
+      ->delimiter(',');
+  verb->add_option("--candidate-seed", options.candidates.seed, "seed of the lists")
+      ->capture_default_str();
+  verb->add_flag("--released-candidates", options.candidates.released,
+                 "lists as RecGURU's code draws them: with repeats, see the documentation [R12]");
   verb->add_option("--vectors", run.vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");

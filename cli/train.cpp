@@ -10,6 +10,7 @@
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
+#include "kindling/eval/protocol.h"
 #include "kindling/models/train_run.h"
 
 namespace kindling::cli {
@@ -24,6 +25,7 @@ struct TrainArguments {
   TrainRun run;
   std::vector<std::string> settings;
   std::string options_file;
+  std::string candidates = "popularity:199";
 };
 
 // --options first, so that --set overrides the file.
@@ -58,6 +60,7 @@ Json curve_of(const ModelRecord& record) {
                      {"validation_ndcg@20", epoch.validation_ndcg},
                      {"seconds", epoch.seconds},
                      {"learning_rate", epoch.learning_rate}});
+    if (epoch.validation_hr) curve.back()["validation_hr@10"] = *epoch.validation_hr;
   }
   return curve;
 }
@@ -67,7 +70,20 @@ void run_train(TrainArguments arguments, const Common& common) {
   run.options = gather_options(arguments);
   run.version = KINDLING_VERSION;
   run.should_stop = [] { return interrupted.load(); };
+  if (run.protocol == "leave-two-out") {
+    EvaluationOptions options;
+    options.protocol = run.protocol;
+    options.candidates = parse_candidates(arguments.candidates);
+    run.make_validator = [options](const Domain& target, const TargetSplit& split) {
+      return make_validator(target, split, options);
+    };
+  }
   run.on_epoch = [](const EpochRecord& epoch) {
+    if (epoch.validation_hr) {
+      log_info("epoch {}: loss {:.4f}, validation HR@10 {:.4f}, {}", epoch.epoch, epoch.train_loss,
+               *epoch.validation_hr, format_seconds(epoch.seconds));
+      return;
+    }
     log_info("epoch {}: loss {:.4f}, validation {:.4f}, N@20 {:.4f}, {}", epoch.epoch,
              epoch.train_loss, epoch.validation_loss, epoch.validation_ndcg,
              format_seconds(epoch.seconds));
@@ -97,11 +113,15 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("MODEL", run.model, "one of `kindling models`")->required();
   verb->add_option("--source", run.source, "dataset directory to learn from");
   verb->add_option("--target", run.target,
-                   "dataset directory of the later target: its users and items are left out");
+                   "dataset directory of the later target: its users and items are left out of the "
+                   "source, unless the protocol is leave-two-out");
   verb->add_option("--vectors", run.vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_option("--protocol", run.protocol, "how the target is split")
-      ->check(CLI::IsMember({"leave-last-out", "time-split"}))
+      ->check(CLI::IsMember({"leave-last-out", "leave-two-out", "time-split"}))
+      ->capture_default_str();
+  verb->add_option("--candidates", arguments->candidates,
+                   "leave-two-out: what validation ranks against, popularity:N, uniform:N or full")
       ->capture_default_str();
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
   verb->add_option("--options", arguments->options_file, "JSON file of options");

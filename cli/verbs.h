@@ -29,6 +29,8 @@ void add_train(CLI::App& app, Common& common);
 void add_evaluate(CLI::App& app, Common& common);
 void add_recommend(CLI::App& app, Common& common);
 void add_models(CLI::App& app, Common& common);
+void add_candidates(CLI::App& app, Common& common);
+void add_overlap(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);
 
 }  // namespace kindling::cli

@@ -1,5 +1,12 @@
 #include "kindling/data/domains.h"
 
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/data/transforms.h"
+
 namespace kindling {
 
 std::vector<SharedUser> shared_users(const Dataset& first, const Dataset& second) {
@@ -10,6 +17,72 @@ std::vector<SharedUser> shared_users(const Dataset& first, const Dataset& second
     }
   }
   return shared;
+}
+
+namespace {
+
+std::size_t users_to_keep(const Dataset& first, std::size_t shared, const OverlapOptions& options) {
+  if (!(options.keep >= 0.0 && options.keep <= 1.0)) {
+    throw Error(
+        Kind::kBadOption,
+        fmt::format("the share of users to keep cannot be {}; expected 0 to 1", options.keep));
+  }
+  if (options.of != "shared" && options.of != "first") {
+    throw Error(Kind::kBadOption, fmt::format("a share of {} is unknown; expected shared or first",
+                                              quote(options.of)));
+  }
+  const std::size_t base = options.of == "first" ? first.user_count() : shared;
+  // A share like 0.3 of 10 is 3, although 0.3 * 10 lies a hair below it.
+  const auto wanted =
+      static_cast<std::size_t>(std::floor(options.keep * static_cast<double>(base) + 1e-9));
+  if (wanted > shared) {
+    throw Error(Kind::kBadInput,
+                fmt::format("{} % of the {} users of {} are {}, but only {} are in both domains",
+                            100.0 * options.keep, base, quote(first.name), wanted, shared),
+                {}, "ask for less, or for a share of the common users");
+  }
+  return wanted;
+}
+
+}  // namespace
+
+DomainPair thin_overlap(const Dataset& first, const Dataset& second, const OverlapOptions& options,
+                        const Rng& rng) {
+  std::vector<SharedUser> shared = shared_users(first, second);
+  if (shared.empty()) {
+    throw Error(
+        Kind::kBadInput,
+        fmt::format("{} and {} have no common users", quote(first.name), quote(second.name)), {},
+        "users are matched by their outside ids: are both from one namespace?");
+  }
+  if (options.rule != "random" && options.rule != "alternate") {
+    throw Error(Kind::kBadOption,
+                fmt::format("unknown rule {}; expected random or alternate", quote(options.rule)));
+  }
+  const std::size_t kept = users_to_keep(first, shared.size(), options);
+  Rng order = rng.fork("overlap order");
+  shuffle(std::span<SharedUser>(shared), order);
+  std::vector<bool> in_first(first.user_count(), true);
+  std::vector<bool> in_second(second.user_count(), true);
+  for (std::size_t i = kept; i < shared.size(); ++i) {
+    Rng side = rng.fork("overlap side", shared[i].first);
+    const bool keeps_first =
+        options.rule == "random" ? side.below(2) == 0 : shared[i].first % 2 == 0;
+    if (keeps_first) {
+      in_second[shared[i].second] = false;
+    } else {
+      in_first[shared[i].first] = false;
+    }
+  }
+  DomainPair pair{keep_users(first, in_first), keep_users(second, in_second), kept};
+  for (Dataset* domain : {&pair.first, &pair.second}) {
+    domain->origin["overlap"] = {{"keep", options.keep},
+                                 {"of", options.of},
+                                 {"rule", options.rule},
+                                 {"shared_before", shared.size()},
+                                 {"shared", kept}};
+  }
+  return pair;
 }
 
 }  // namespace kindling

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <optional>
 
 #include <fmt/format.h>
@@ -37,10 +38,20 @@ void for_kept(const Dataset& data, const Kept& kept, const Use& use) {
   }
 }
 
-Dataset rebuild(const Dataset& data, const Kept& kept) {
+// The items in the order of their new numbers.
+std::vector<ItemId> item_sequence(const Dataset& data, bool lexicographic) {
+  std::vector<ItemId> order(data.item_count());
+  std::iota(order.begin(), order.end(), ItemId{0});
+  if (!lexicographic) return order;
+  std::sort(order.begin(), order.end(),
+            [&](ItemId a, ItemId b) { return data.item_ids().name(a) < data.item_ids().name(b); });
+  return order;
+}
+
+Dataset rebuild(const Dataset& data, const Kept& kept, bool lexicographic = false) {
   DatasetBuilder builder(data.has_times);
   std::vector<ItemId> items(data.item_count());
-  for (ItemId item = 0; item < data.item_count(); ++item) {
+  for (const ItemId item : item_sequence(data, lexicographic)) {
     if (!kept.items[item]) continue;
     items[item] = builder.item(data.item_ids().name(item));
     builder.set_item(items[item], data.items()[item]);
@@ -162,6 +173,17 @@ void keep_core(const Dataset& data, std::int64_t user_core, std::int64_t item_co
   }
 }
 
+// One pass, as RecGURU's code has it: items by all their rows, then users by what is left [R1].
+void keep_core_once(const Dataset& data, std::int64_t user_core, std::int64_t item_core,
+                    Kept& kept) {
+  std::vector<std::int64_t> items(data.item_count(), 0);
+  for_kept(data, kept, [&](UserId, std::uint64_t at) { ++items[data.events()[at].item]; });
+  for (ItemId item = 0; item < items.size(); ++item) {
+    if (items[item] < item_core) kept.items[item] = false;
+  }
+  drop_short_users(data, user_core, kept);
+}
+
 void keep_random_users(const Dataset& data, std::int64_t most, std::int64_t seed, Kept& kept) {
   std::vector<UserId> users;
   for (UserId user = 0; user < data.user_count(); ++user) {
@@ -228,8 +250,9 @@ Dataset apply_transforms(const Dataset& data, const TransformOptions& options, J
   step("collapse " + o.collapse, o.collapse != "off",
        [&] { collapse_repeats(data, o.collapse == "any", kept); });
   step("keep_last", o.keep_last > 0, [&] { keep_last_events(data, o.keep_last, kept); });
-  step("core", has_events && (o.user_core > 0 || o.item_core > 0),
-       [&] { keep_core(data, o.user_core, o.item_core, kept); });
+  step("core", has_events && (o.user_core > 0 || o.item_core > 0), [&] {
+    (o.core_passes == "once" ? keep_core_once : keep_core)(data, o.user_core, o.item_core, kept);
+  });
   step("min_user_length", o.min_user_length > 0,
        [&] { drop_short_users(data, o.min_user_length, kept); });
   step("max_users", o.max_users > 0,
@@ -239,6 +262,14 @@ Dataset apply_transforms(const Dataset& data, const TransformOptions& options, J
     throw Error(Kind::kBadInput, "nothing is left of dataset " + quote(data.name), {},
                 "the steps were: " + steps.dump());
   }
+  return rebuild(data, kept, o.item_order == "lexicographic");
+}
+
+Dataset keep_users(const Dataset& data, const std::vector<bool>& users) {
+  check(users.size() == data.user_count(), "one mark for each user");
+  Kept kept(data);
+  kept.users = users;
+  drop_unseen_items(data, kept);
   return rebuild(data, kept);
 }
 

@@ -25,6 +25,8 @@ struct TransformOptions {
   std::int64_t keep_last = 0;
   std::int64_t user_core = 0;
   std::int64_t item_core = 0;
+  std::string core_passes = "repeat";
+  std::string item_order = "first";
   std::int64_t min_user_length = 2;
   std::int64_t max_users = 0;
   bool keep_unseen_items = false;
@@ -47,11 +49,16 @@ struct TransformOptions {
     field("user_core", user_core, kNotNegative,
           "with item_core: repeat until every user has so many events [S1]");
     field("item_core", item_core, kNotNegative, "… and every item so many");
+    field(
+        "core_passes", core_passes, one_of({"repeat", "once"}),
+        "once: items first, then users, one pass each, after which items may be rarer again [R1]");
     field("min_user_length", min_user_length, kNotNegative,
           "drop users with fewer events, after all that");
     field("max_users", max_users, kNotNegative, "keep a random subset of the users; 0: all");
     field("keep_unseen_items", keep_unseen_items, kAny,
           "keep items without interactions as candidates (always when there are none at all)");
+    field("item_order", item_order, one_of({"first", "lexicographic"}),
+          "numbers of items: by first appearance, or by their outside ids [R1]");
     field("transform_seed", transform_seed, kNotNegative, "seed of max_users");
   }
 };
@@ -64,6 +71,9 @@ Dataset apply_transforms(const Dataset& data, const TransformOptions& options, J
 // who are then left with fewer than `min_user_length` events [Z4].
 Dataset remove_overlap(const Dataset& source, const Dataset& target,
                        std::int64_t min_user_length = 2);
+
+// The dataset of the users that are marked, without the items that only others took.
+Dataset keep_users(const Dataset& data, const std::vector<bool>& users);
 
 // For each item of `part` its ItemId in `whole`, by outside id. Errors: Error{kBadInput} for an
 // item that `whole` does not have.

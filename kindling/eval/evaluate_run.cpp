@@ -1,6 +1,7 @@
 #include "kindling/eval/evaluate_run.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -71,11 +72,12 @@ std::optional<ItemVectors> open_vectors(const OpenedModel& opened, const std::st
 }
 
 void fit_here(OpenedModel& opened, const Dataset& train, const ItemVectors* vectors,
-              std::uint64_t seed) {
+              std::uint64_t seed, std::function<double(const Recommender&)> validate = {}) {
   TrainTask task;
   task.target_train = Domain{&train, vectors};
   FitContext context;
   context.seed = seed;
+  context.validate = std::move(validate);
   opened.model->fit(task, context);
 }
 
@@ -108,6 +110,19 @@ void check_run(const EvaluateRun& run) {
   if (!run.compare.empty()) metric_value(run.compare_by, 1.0);  // refuses an unknown metric
 }
 
+// A model that learnt from the target under one protocol has seen another's test events.
+void check_protocol(const EvaluateRun& run, const OpenedModel& opened) {
+  if (!opened.record || !opened.info->needs_target_train) return;
+  const std::string trained = opened.record->data.value("protocol", "none");
+  if (trained == run.evaluation.protocol || trained == "none") return;
+  throw Error(
+      Kind::kBadOption,
+      fmt::format("the model learnt from the target's train part under {}, which holds test "
+                  "events of {}",
+                  trained, run.evaluation.protocol),
+      run.model, fmt::format("evaluate it with --protocol {}", trained));
+}
+
 Json head_of(const EvaluateRun& run, const OpenedModel& opened, const Dataset& target) {
   Json document;
   document["model"] = opened.info->name;
@@ -126,13 +141,15 @@ Json run_evaluation(const EvaluateRun& run) {
   const auto vectors = open_vectors(opened, run.target, run.vectors, target);
   const ItemVectors* space = vectors ? &*vectors : nullptr;
   const TargetSplit split = make_split(target, run.evaluation);
+  check_protocol(run, opened);
   Json document = head_of(run, opened, target);
   SeedStatistics statistics;
   for (std::int64_t number = 0; number < run.seeds; ++number) {
     const std::uint64_t seed = run.seed + static_cast<std::uint64_t>(number);
     if (!opened.record) {
       opened.model = opened.info->make(run.options);
-      fit_here(opened, split.train, space, seed);
+      fit_here(opened, split.train, space, seed,
+               make_validator({&target, space}, split, run.evaluation));
     }
     const Evaluation result = evaluate(*opened.model, {&target, space}, split, run.evaluation);
     statistics.add(result.metrics());

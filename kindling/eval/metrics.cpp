@@ -18,6 +18,10 @@ double ndcg_at(double rank, std::int64_t k) {
   return rank <= static_cast<double>(k) ? 1.0 / std::log2(rank + 1.0) : 0.0;
 }
 
+double mrr_at(double rank, std::int64_t k) {
+  return rank <= static_cast<double>(k) ? 1.0 / rank : 0.0;
+}
+
 double reciprocal_rank(double rank) { return 1.0 / rank; }
 
 double random_recall_at(std::int64_t k, std::size_t items) {
@@ -38,7 +42,7 @@ MetricTable::MetricTable(std::vector<std::int64_t> cutoffs) : cutoffs_(std::move
     if (k < 1)
       throw Error(Kind::kBadOption, fmt::format("a cut-off must be at least 1, not {}", k));
   }
-  sums_.assign(cutoffs_.size() * 3 + 1, 0.0);
+  sums_.assign(cutoffs_.size() * 4 + 1, 0.0);
 }
 
 void MetricTable::add(double rank, double weight) {
@@ -48,6 +52,7 @@ void MetricTable::add(double rank, double weight) {
     sums_[at++] += weight * ndcg_at(rank, k);
     sums_[at++] += weight * recall_at(rank, k);
     sums_[at++] += weight * hit_at(rank, k);
+    sums_[at++] += weight * mrr_at(rank, k);
   }
   sums_[at] += weight * reciprocal_rank(rank);
   weights_ += weight;
@@ -57,7 +62,7 @@ void MetricTable::add(double rank, double weight) {
 std::vector<std::string> MetricTable::names() const {
   std::vector<std::string> all;
   for (const std::int64_t k : cutoffs_) {
-    for (const char* metric : {"ndcg", "recall", "hr"})
+    for (const char* metric : {"ndcg", "recall", "hr", "mrr"})
       all.push_back(fmt::format("{}@{}", metric, k));
   }
   all.emplace_back("mrr");
@@ -86,9 +91,10 @@ double metric_value(const std::string& name, double rank) {
     if (parts[0] == "ndcg") return ndcg_at(rank, *k);
     if (parts[0] == "recall") return recall_at(rank, *k);
     if (parts[0] == "hr") return hit_at(rank, *k);
+    if (parts[0] == "mrr") return mrr_at(rank, *k);
   }
   throw Error(Kind::kBadOption, fmt::format("unknown metric {}", quote(name)), {},
-              "metrics are ndcg@K, recall@K, hr@K and mrr");
+              "metrics are ndcg@K, recall@K, hr@K, mrr@K and mrr");
 }
 
 }  // namespace kindling

@@ -21,6 +21,7 @@ namespace kindling {
 double recall_at(double rank, std::int64_t k);  // 1[rank <= k]
 double hit_at(double rank, std::int64_t k);     // the same
 double ndcg_at(double rank, std::int64_t k);    // 1[rank <= k] / log2(rank + 1)
+double mrr_at(double rank, std::int64_t k);     // 1[rank <= k] / rank
 double reciprocal_rank(double rank);            // 1 / rank, over the whole list
 
 // What a random order of `items` gives in the mean: recall@20 = 20/items, ndcg@20 = 7.0403/items.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -96,12 +97,37 @@ Json alarms_of(const Evaluation& evaluation) {
   return alarms;
 }
 
+Json describe_candidates(const CandidateOptions& candidates) {
+  Json facts = {{"draw", name_of(candidates)}};
+  if (candidates.draw == "full") return facts;
+  facts["negatives"] = candidates.negatives;
+  if (candidates.draw != "file") facts["seed"] = candidates.seed;
+  facts["released"] = candidates.released;
+  return facts;
+}
+
+// Ranks among the candidates that are asked for; `lists` is empty for the whole catalogue.
+std::vector<RankedQuery> rank_by(const std::optional<CandidateLists>& lists,
+                                 const Recommender& model, const Domain& target,
+                                 std::span<const RankingQuery> queries,
+                                 const RankingOptions& options) {
+  return lists ? rank_among(model, target, queries, *lists, options)
+               : rank_targets(model, target, queries, options);
+}
+
+std::optional<CandidateLists> lists_for(const Dataset& target, const CandidateOptions& options,
+                                        const std::string& stream) {
+  if (options.draw == "full") return std::nullopt;
+  return std::make_optional<CandidateLists>(target, options, stream);
+}
+
 struct Prepared {
   std::vector<RankingQuery> queries;
   std::vector<QueryResult> results;
 };
 
-Prepared prepare(const Dataset& target, const TargetSplit& split, const std::string& context) {
+Prepared prepare(const Dataset& target, const TargetSplit& split,
+                 const std::vector<TestEvent>& tests, const std::string& context) {
   if (context != "all" && context != "train" && context != "test") {
     throw Error(
         Kind::kBadOption,
@@ -111,7 +137,7 @@ Prepared prepare(const Dataset& target, const TargetSplit& split, const std::str
         "a split must keep the ids of its dataset");
   const std::vector<bool> warm = items_in(split.train);
   Prepared prepared;
-  for (const TestEvent& test : split.tests) {
+  for (const TestEvent& test : tests) {
     const auto history = target.history(test.user);
     check(test.position < history.size(), "a test event lies outside the history");
     auto before = history.first(test.position);
@@ -132,8 +158,8 @@ Prepared prepare(const Dataset& target, const TargetSplit& split, const std::str
 }  // namespace
 
 const std::vector<std::string>& protocol_names() {
-  static const std::vector<std::string> names{"time-split", "leave-last-out", "mind-day",
-                                              "mind-week"};
+  static const std::vector<std::string> names{"time-split", "leave-last-out", "leave-two-out",
+                                              "mind-day", "mind-week"};
   return names;
 }
 
@@ -141,6 +167,7 @@ TargetSplit make_split(const Dataset& target, const EvaluationOptions& options) 
   const std::string& name = options.protocol;
   if (name == "time-split") return split_by_time(target);
   if (name == "leave-last-out") return split_leave_last_out(target);
+  if (name == "leave-two-out") return split_leave_two_out(target);
   if (name == "mind-day" || name == "mind-week") {
     const std::int64_t start = options.test_start.value_or(last_week(target));
     return split_window(target, start, name == "mind-day" ? kDay : 7 * kDay);
@@ -172,13 +199,20 @@ Json Evaluation::to_json() const {
   document["protocol"] = options.protocol;
   document["queries"] = queries.size();
   document["candidates"] = candidates;
+  document["cutoffs"] = options.cutoffs;
   document["metrics"] = metrics().to_json();
   document["slices"] = slices_of(*this);
   document["seconds"] = seconds;
   document["flags"] = {{"mask_seen", options.mask_seen},
                        {"mean_over", options.mean_over_users ? "users" : "queries"},
                        {"context", options.context},
-                       {"sampled_candidates", false}};
+                       {"sampled_candidates", options.candidates.draw != "full"}};
+  document["candidate_lists"] = describe_candidates(options.candidates);
+  if (!beside.empty()) {
+    Json others = Json::object();
+    for (const auto& [name, metrics] : beside) others[name] = metrics.to_json();
+    document["metrics_among"] = others;
+  }
   document[options.mask_seen ? "metrics_seen_kept" : "metrics_seen_masked"] =
       table(!options.mask_seen).to_json();
   Json random = Json::object();
@@ -201,21 +235,58 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
   check(target.data != nullptr, "an evaluation needs a dataset");
   MetricTable checked(options.cutoffs);  // refuses bad cut-offs before the work
   const auto start = std::chrono::steady_clock::now();
-  Prepared prepared = prepare(*target.data, split, options.context);
+  Prepared prepared = prepare(*target.data, split, split.tests, options.context);
   if (prepared.queries.empty()) {
     throw Error(Kind::kBadInput, fmt::format("protocol {} leaves no test interaction in dataset {}",
                                              options.protocol, quote(target.data->name)));
   }
+  const auto lists = lists_for(*target.data, options.candidates, "test");
   const std::vector<RankedQuery> ranks =
-      rank_targets(model, target, prepared.queries, options.ranking);
+      rank_by(lists, model, target, prepared.queries, options.ranking);
   Evaluation result;
   result.options = options;
-  result.candidates = target.data->item_count();
+  if (lists) result.options.candidates = lists->options();
+  result.candidates = lists ? lists->options().negatives + 1 : target.data->item_count();
   result.split_time = split.time;
   result.queries = std::move(prepared.results);
   for (std::size_t q = 0; q < ranks.size(); ++q) result.queries[q].ranks = ranks[q];
+  for (const CandidateOptions& other : options.beside) {
+    Evaluation again = result;
+    const auto among = rank_by(lists_for(*target.data, other, "test"), model, target,
+                               prepared.queries, options.ranking);
+    for (std::size_t q = 0; q < among.size(); ++q) again.queries[q].ranks = among[q];
+    result.beside.emplace_back(name_of(other), again.metrics());
+  }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
+}
+
+std::function<double(const Recommender&)> make_validator(const Domain& target,
+                                                         const TargetSplit& split,
+                                                         const EvaluationOptions& options) {
+  if (split.validation.empty()) return {};
+  struct Asked {
+    Prepared prepared;
+    std::optional<CandidateLists> lists;
+  };
+  CandidateOptions candidates = options.candidates;
+  // A file holds the lists of the test; validation draws its own of the same length.
+  if (candidates.draw == "file") {
+    const std::size_t negatives = CandidateLists(*target.data, candidates).options().negatives;
+    candidates = {.draw = "popularity", .negatives = negatives, .path = {}};
+  }
+  const auto asked = std::make_shared<const Asked>(
+      Asked{prepare(*target.data, split, split.validation, options.context),
+            lists_for(*target.data, candidates, "validation")});
+  return [asked, target, ranking = options.ranking](const Recommender& model) {
+    constexpr std::int64_t kCutoff = 10;  // [R14]
+    double hits = 0.0;
+    for (const RankedQuery& query :
+         rank_by(asked->lists, model, target, asked->prepared.queries, ranking)) {
+      hits += hit_at(query.rank, kCutoff);
+    }
+    return hits / static_cast<double>(asked->prepared.queries.size());
+  };
 }
 
 }  // namespace kindling

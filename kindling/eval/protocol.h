@@ -8,21 +8,27 @@
 // Protocols:
 //   time-split       the paper's: 80 % of the interactions are train, every later one is a query
 //   leave-last-out   for data with order only: each user's last event is the query
+//   leave-two-out    two-domain papers': a user's last event is the query, the last but one is for
+//                    validation, the rest is train (specs/recguru.md 2.3)
 //   mind-week        the last seven days are the test week (the submission's set-up)
 //   mind-day         the first day of that week
-// Candidates are all items of the target. The context of a query is everything the user did before
-// it, also after the split [Z21]; `context` = "test" keeps to what came after the split, "train" to
-// what came before it.
-// Source: specs/zesrec.md 2.2 and 7. Errors: Error{kBadOption} for an unknown protocol,
-// Error{kUnsupported} for a time split of data without times, Error{kBadInput} without any query.
+// Candidates are all items of the target, or each user's fixed list (candidates.h); the same
+// queries may be ranked among other candidates `beside`, and every table says which. The context of
+// a query is everything the user did before it, also after the split [Z21]; `context` = "test"
+// keeps to what came after the split, "train" to what came before it. Source: specs/zesrec.md 2.2
+// and 7. Errors: Error{kBadOption} for an unknown protocol, Error{kUnsupported} for a time split of
+// data without times, Error{kBadInput} without any query.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kindling/data/split.h"
+#include "kindling/eval/candidates.h"
 #include "kindling/eval/metrics.h"
 #include "kindling/eval/ranking.h"
 
@@ -36,12 +42,21 @@ struct EvaluationOptions {
   std::string context = "all";   // "all" earlier events [Z21], or those of "train" or "test" only
   std::optional<std::int64_t> test_start;  // mind-*: start of the week; default: by the last event
   RankingOptions ranking;
+  CandidateOptions candidates;           // full, or lists
+  std::vector<CandidateOptions> beside;  // further tables of the same queries, test only
 };
 
 // The names that `protocol` may take.
 const std::vector<std::string>& protocol_names();
 
 TargetSplit make_split(const Dataset& target, const EvaluationOptions& options);
+
+// HR@10 of a model on the split's validation events, among candidates drawn like those of the test
+// but from a stream of their own: what FitContext::validate wants [R14]. Empty when the split has
+// no validation events. `target` and `split` must outlive it.
+std::function<double(const Recommender&)> make_validator(const Domain& target,
+                                                         const TargetSplit& split,
+                                                         const EvaluationOptions& options);
 
 // One query and where its target came out.
 struct QueryResult {
@@ -60,6 +75,7 @@ struct Evaluation {
   double seconds = 0.0;
   EvaluationOptions options;
   std::optional<std::int64_t> split_time;
+  std::vector<std::pair<std::string, MetricTable>> beside;  // by name_of(candidates)
 
   // The rank that counts under `mask_seen`.
   double rank(const QueryResult& query) const {

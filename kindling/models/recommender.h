@@ -55,6 +55,7 @@ struct EpochRecord {
   double validation_ndcg = 0.0;  // N@20 on the source's validation users
   double seconds = 0.0;          // since the start of training, over all resumed parts
   double learning_rate = 0.0;
+  std::optional<double> validation_hr = std::nullopt;  // HR@10 by FitContext::validate, when asked
 };
 
 class Recommender;

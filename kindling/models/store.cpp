@@ -1,5 +1,6 @@
 #include "kindling/models/store.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ Json history_to_json(const std::vector<EpochRecord>& history) {
                    {"validation_ndcg", epoch.validation_ndcg},
                    {"seconds", epoch.seconds},
                    {"learning_rate", epoch.learning_rate}});
+    if (epoch.validation_hr) all.back()["validation_hr@10"] = *epoch.validation_hr;
   }
   return all;
 }
@@ -41,6 +43,9 @@ std::vector<EpochRecord> history_from_json(const Json& all, const std::string& p
     record.validation_ndcg = json_get<double>(epoch, "validation_ndcg", place);
     record.seconds = json_get<double>(epoch, "seconds", place);
     record.learning_rate = json_get<double>(epoch, "learning_rate", place);
+    if (epoch.contains("validation_hr@10")) {
+      record.validation_hr = json_get<double>(epoch, "validation_hr@10", place);
+    }
     history.push_back(record);
   }
   return history;
@@ -120,6 +125,18 @@ std::string model_card(const ModelRecord& record, const Json& config) {
   text += "\n## Options\n\n" + table_of(config.at("options"));
   if (!record.details.empty()) text += "\n## Details\n\n" + table_of(record.details);
   if (record.history.empty()) return text;
+  const bool by_hits = std::any_of(record.history.begin(), record.history.end(),
+                                   [](const EpochRecord& epoch) { return epoch.validation_hr; });
+  if (by_hits) {
+    text += "\n## Learning curve\n\n| epoch | training loss | validation HR@10 | seconds |\n";
+    text += "|---:|---:|---:|---:|\n";
+    for (const EpochRecord& epoch : record.history) {
+      text += fmt::format("| {} | {:.4f} | {} | {:.0f} |\n", epoch.epoch, epoch.train_loss,
+                          epoch.validation_hr ? fmt::format("{:.4f}", *epoch.validation_hr) : "",
+                          epoch.seconds);
+    }
+    return text;
+  }
   text +=
       "\n## Learning curve\n\n| epoch | training loss | validation loss | validation N@20 | "
       "seconds |\n|---:|---:|---:|---:|---:|\n";

@@ -10,6 +10,7 @@
 #include "kindling/base/file.h"
 #include "kindling/base/log.h"
 #include "kindling/base/text.h"
+#include "kindling/data/domains.h"
 #include "kindling/data/split.h"
 #include "kindling/data/transforms.h"
 
@@ -30,14 +31,17 @@ struct Loaded {
 TargetSplit split_target(const TrainRun& run, const Dataset& target) {
   if (run.protocol == "time-split") return split_by_time(target, run.train_share);
   if (run.protocol == "leave-last-out") return split_leave_last_out(target);
+  if (run.protocol == "leave-two-out") return split_leave_two_out(target);
   throw Error(Kind::kBadOption, fmt::format("unknown protocol {}", quote(run.protocol)), {},
-              "the protocols are leave-last-out and time-split");
+              "the protocols are leave-last-out, leave-two-out and time-split");
 }
 
 void prepare_source(const TrainRun& run, Loaded& loaded, bool needs_text) {
   Dataset whole = load_dataset(run.source);
   if (needs_text) loaded.source_vectors = open_item_vectors(run.source, run.vectors, whole);
-  if (run.target.empty()) {
+  if (run.protocol == "leave-two-out") {
+    loaded.source = split_leave_two_out(whole).train;
+  } else if (run.target.empty()) {
     loaded.source = std::move(whole);
   } else {
     const bool by_time = run.protocol == "time-split";
@@ -164,6 +168,12 @@ ModelRecord run_training(const TrainRun& run) {
   context.on_epoch = run.on_epoch;
   context.max_seconds = run.max_minutes * 60.0;
   context.should_stop = run.should_stop;
+  if (run.make_validator && loaded.split && !loaded.split->validation.empty()) {
+    const Domain whole{&loaded.target, info.needs_text && info.needs_target_train
+                                           ? &loaded.target_vectors
+                                           : nullptr};
+    context.validate = run.make_validator(whole, *loaded.split);
+  }
   model->fit(loaded.task, context);
   ModelRecord record;
   record.model = run.model;
@@ -171,6 +181,10 @@ ModelRecord run_training(const TrainRun& run) {
   record.seed = run.seed;
   if (loaded.task.source) {
     record.data = describe_domain(*loaded.task.source, "source");
+    if (loaded.task.target_train) {
+      record.data["target"] = describe_domain(*loaded.task.target_train, "target");
+      record.data["shared_users"] = shared_users(loaded.source, loaded.target).size();
+    }
   } else if (loaded.task.target_train) {
     record.data = describe_domain(*loaded.task.target_train, "target");
   }
@@ -179,6 +193,14 @@ ModelRecord run_training(const TrainRun& run) {
   record.history = context.history;
   record.version = run.version;
   for (const EpochRecord& epoch : record.history) {
+    if (epoch.validation_hr) {
+      if (!record.metrics.contains("validation_hr@10") ||
+          *epoch.validation_hr > record.metrics["validation_hr@10"].get<double>()) {
+        record.metrics = {{"best_epoch", epoch.epoch}, {"validation_hr@10", *epoch.validation_hr}};
+      }
+      continue;
+    }
+    if (record.metrics.contains("validation_hr@10")) continue;
     if (!record.metrics.empty() &&
         epoch.validation_loss >= record.metrics["validation_loss"].get<double>()) {
       continue;

@@ -6,14 +6,16 @@
 // With a target, its users and items are removed from the source [Z4]; under the time split the
 // source is also cut at the target's t_s, so that nothing later than the test begins is seen.
 // Under leave-last-out whole source sequences are used: the domains are disjoint, so nothing of the
-// target leaks. Models of the target's own interactions (pop, recency) learn from its train part.
-// Checkpoints lie in <out>.ckpt until the run succeeds.
-// Errors: as Dataset, ItemVectors and Recommender::fit; Error{kBadInput} when `out` exists.
+// target leaks. Under leave-two-out the domains stay as they are, shared users and all: both are
+// cut to their train parts (specs/recguru.md 2.3). Models of the target's own interactions (pop,
+// recency) learn from its train part. Checkpoints lie in <out>.ckpt until the run succeeds. Errors:
+// as Dataset, ItemVectors and Recommender::fit; Error{kBadInput} when `out` exists.
 #pragma once
 
 #include <functional>
 #include <string>
 
+#include "kindling/data/split.h"
 #include "kindling/models/store.h"
 
 namespace kindling {
@@ -24,7 +26,7 @@ struct TrainRun {
   std::string source;                       // dataset directory
   std::string target;                       // dataset directory; may be empty
   std::string vectors;                      // name under DIR/vectors; empty: the only one there
-  std::string protocol = "leave-last-out";  // or "time-split"
+  std::string protocol = "leave-last-out";  // leave-two-out, time-split
   double train_share = 0.8;                 // of the target's interactions, time-split
   std::string out;                          // model directory
   std::uint64_t seed = 0;
@@ -35,6 +37,11 @@ struct TrainRun {
   std::string version;       // of the program, for the record
   std::function<bool()> should_stop;
   std::function<void(const EpochRecord&)> on_epoch;
+  // Makes FitContext::validate for a target that has validation events: eval/'s make_validator with
+  // its options. May be empty: then models train to their last epoch.
+  std::function<std::function<double(const Recommender&)>(const Domain& target,
+                                                          const TargetSplit& split)>
+      make_validator;
 };
 
 ModelRecord run_training(const TrainRun& run);

@@ -1,4 +1,5 @@
 // Each reader on a few lines of its format: what comes out, and what is said of bad input.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -276,6 +277,36 @@ TEST(Amazon, ReadsThePythonMetadataOf2014) {
 
   EXPECT_EQ(item(data, "A").title, "it's \"x\"");
   EXPECT_EQ(item(data, "A").categories, (std::vector<std::string>{"Home", "Light", "Desk"}));
+}
+
+TEST(Amazon, FiltersByRatingVerificationAndTimeInThisOrder) {
+  const TempDir dir;
+  const auto row = [](const char* item, int rating, const char* verified, int time) {
+    return fmt::format(
+        R"({{"reviewerID":"U","asin":"{}","overall":{},"verified":{},"unixReviewTime":{}}})"
+        "\n",
+        item, rating, verified, time);
+  };
+  const auto path = dir.write("r.json", row("A", 2, "false", 1) + row("B", 3, "false", 9) +
+                                            row("C", 3, "true", 5) + row("D", 5, "true", 6));
+  ImportReport report;
+
+  const Dataset data = find_reader("amazon").read(
+      {path}, {{"min_rating", "3"}, {"verified_only", "true"}, {"after", "5"}}, report);
+
+  EXPECT_EQ(shown(data), "U: D");
+  EXPECT_EQ(report.left_out.at("rating below min_rating"), 1);
+  EXPECT_EQ(report.left_out.at("purchase not verified"), 1);
+  EXPECT_EQ(report.left_out.at("not after the given time"), 1);
+}
+
+TEST(Amazon, SaysWhenReviewsDoNotTellWhetherTheyAreVerified) {
+  const TempDir dir;
+  const auto path =
+      dir.write("r.json", R"({"reviewerID":"U","asin":"A","overall":4,"unixReviewTime":1})");
+
+  EXPECT_THAT(error_of("amazon", {path}, {{"verified_only", "true"}}), HasSubstr("verified"));
+  EXPECT_THAT(error_of("amazon", {path}, {{"after", "noon"}}), HasSubstr("noon"));
 }
 
 TEST(Amazon, Reads2023WithMilliseconds) {

@@ -50,6 +50,36 @@ TEST(Transforms, CollapseRunsOrAnyRepeat) {
   EXPECT_EQ(history(apply_transforms(data, options, steps), 0), "aabba");
 }
 
+TEST(Transforms, CoreInOnePassTakesItemsFirstAndLetsThemFallBack) {
+  Json steps;
+  TransformOptions options = nothing();
+  options.user_core = 2;
+  options.item_core = 2;
+  const Dataset data = world({{"u", "ab"}, {"v", "ab"}, {"w", "cd"}, {"x", "c"}});
+
+  // d goes as an item; then w and x are too short, which leaves c without anybody.
+  EXPECT_EQ(apply_transforms(data, options, steps).item_count(), 2U);
+  const Dataset loose = world({{"u", "ab"}, {"v", "ab"}, {"w", "ca"}, {"x", "c"}});
+  options.core_passes = "once";
+  const Dataset once = apply_transforms(loose, options, steps);
+  EXPECT_EQ(once.user_count(), 3U);  // x goes, and c keeps its one row
+  EXPECT_EQ(once.item_count(), 3U);
+  options.core_passes = "repeat";
+  EXPECT_EQ(apply_transforms(loose, options, steps).item_count(), 2U);
+}
+
+TEST(Transforms, CanNumberItemsByTheirIds) {
+  Json steps;
+  TransformOptions options = nothing();
+  options.item_order = "lexicographic";
+
+  const Dataset result = apply_transforms(world({{"u", "cba"}}), options, steps);
+
+  EXPECT_EQ(result.item_ids().name(0), "a");
+  EXPECT_EQ(result.item_ids().name(2), "c");
+  EXPECT_EQ(history(result, 0), "cba");
+}
+
 TEST(Transforms, DropShortUsersAfterCollapsing) {
   Json steps;
   const Dataset result = apply_transforms(world({{"u", "ab"}, {"v", "aaa"}}), {}, steps);

@@ -64,6 +64,8 @@ TEST(MetricValue, ReadsNames) {
   EXPECT_DOUBLE_EQ(metric_value("ndcg@20", 3), 0.5);
   EXPECT_DOUBLE_EQ(metric_value("hr@2", 3), 0.0);
   EXPECT_DOUBLE_EQ(metric_value("mrr", 2), 0.5);
+  EXPECT_DOUBLE_EQ(metric_value("mrr@5", 4), 0.25);
+  EXPECT_DOUBLE_EQ(metric_value("mrr@5", 5.5), 0.0);
   EXPECT_THROW(metric_value("ndcg", 1), Error);
   EXPECT_THROW(metric_value("auc@10", 1), Error);
 }

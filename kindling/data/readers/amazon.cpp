@@ -11,6 +11,7 @@
 // told from the ids themselves (items have 10 characters, reviewers more).
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -26,11 +27,17 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string edition = "auto";
+  bool verified_only = false;
+  std::string after;
 
   template <class Visitor>
   void fields(Visitor& field) {
     field("edition", edition, one_of({"auto", "2014", "2018", "2023"}),
           "column order of a ratings-only CSV; auto: from its ids or its header");
+    field("verified_only", verified_only, kAny,
+          "reviews of purchases that Amazon has not verified are left out [R1]");
+    field("after", after, kAny,
+          "reviews up to this time are left out: a date or seconds since 1970 [R1]");
     common.fields(field);
   }
 };
@@ -108,14 +115,38 @@ Order order_of(const std::string& path, const std::string& edition, ImportReport
   return item_first > 0 ? Order::kItemFirst : Order::kUserFirst;
 }
 
-void add_review(UserId user, ItemId item, float rating, std::int64_t time, const Options& options,
-                DatasetBuilder& builder, ImportReport& report) {
-  if (rating < options.common.min_rating) {
-    ++report.left_out["rating below min_rating"];
-    return;
+// What decides whether a review counts, in the order of R1: rating, verified purchase, time.
+class ReviewFilter {
+ public:
+  ReviewFilter(const Options& options, ImportReport& report)
+      : min_rating_(options.common.min_rating),
+        verified_only_(options.verified_only),
+        report_(&report) {
+    if (!options.after.empty()) after_ = require_time(options.after);
   }
-  builder.add(user, item, time, rating);
-}
+
+  bool keeps(float rating, std::optional<bool> verified, std::int64_t time) {
+    if (rating < min_rating_) return leave_out("rating below min_rating");
+    if (verified_only_ && !verified) {
+      throw Error(Kind::kBadInput, "does not say whether the purchase was verified", {},
+                  "only reviews of 2018 and 2023 as JSON do; drop --verified-only");
+    }
+    if (verified_only_ && !*verified) return leave_out("purchase not verified");
+    if (after_ && time <= *after_) return leave_out("not after the given time");
+    return true;
+  }
+
+ private:
+  bool leave_out(const char* reason) {
+    ++report_->left_out[reason];
+    return false;
+  }
+
+  double min_rating_;
+  bool verified_only_;
+  std::optional<std::int64_t> after_;
+  ImportReport* report_;
+};
 
 void read_ratings(const std::string& path, const Options& options, DatasetBuilder& builder,
                   ImportReport& report) {
@@ -130,6 +161,7 @@ void read_ratings(const std::string& path, const Options& options, DatasetBuilde
   const Order order = header ? Order::kUserFirst : order_of(path, options.edition, report);
   if (header) report.notes.push_back(path + ": 2023 edition");
   const std::size_t user_at = order == Order::kUserFirst ? 0 : 1;
+  ReviewFilter filter(options, report);
   for (bool more = !header || rows.next(); more; more = rows.next()) {
     read_row(rows, options.common, report, [&] {
       // 2023's ready splits carry a history column behind the four.
@@ -138,7 +170,8 @@ void read_ratings(const std::string& path, const Options& options, DatasetBuilde
       const float rating = require_rating(fields[2]);
       const std::int64_t time = require_time(fields[3]);
       const UserId user = builder.user(fields[user_at]);
-      add_review(user, builder.item(fields[1 - user_at]), rating, time, options, builder, report);
+      const ItemId item = builder.item(fields[1 - user_at]);
+      if (filter.keeps(rating, std::nullopt, time)) builder.add(user, item, time, rating);
     });
   }
 }
@@ -146,13 +179,16 @@ void read_ratings(const std::string& path, const Options& options, DatasetBuilde
 void read_reviews(const std::string& path, const Options& options, DatasetBuilder& builder,
                   ImportReport& report) {
   AmazonJson parser;
+  ReviewFilter filter(options, report);
   for (LineReader lines(path); lines.next();) {
     if (trim(lines.line()).empty()) continue;
     read_row(lines, options.common, report, [&] {
       const AmazonReview review = parser.review(lines.line());
       const UserId user = builder.user(review.user);
-      add_review(user, builder.item(review.item), review.rating, review.time, options, builder,
-                 report);
+      const ItemId item = builder.item(review.item);
+      if (filter.keeps(review.rating, review.verified, review.time)) {
+        builder.add(user, item, review.time, review.rating);
+      }
     });
   }
 }

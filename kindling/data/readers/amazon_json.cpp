@@ -142,6 +142,12 @@ AmazonReview AmazonJson::review(std::string_view line) {
     } else if (key == "unixReviewTime" || key == "timestamp") {
       review.time = seconds_from(integer_of(key, value));
       has_time = true;
+    } else if (key == "verified" || key == "verified_purchase") {
+      bool verified = false;
+      if (value.get_bool().get(verified) != simdjson::SUCCESS) {
+        fail_type(key, "true or false", value);
+      }
+      review.verified = verified;
     }
   });
   if (review.user.empty()) fail_missing("\"reviewerID\" or \"user_id\"");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@ struct AmazonReview {
   std::string_view item;
   float rating = 1.0F;
   std::int64_t time = 0;
+  std::optional<bool> verified;  // 2014 does not say
 };
 
 // Errors: Error{kBadInput} without a place: a missing key, a value of another type, no JSON.
