@@ -1,15 +1,13 @@
 // kindling import FORMAT PATH... --out DIR: files of the outside world -> a dataset directory.
 #include <map>
 #include <memory>
-#include <optional>
 
 #include <fmt/format.h>
 
 #include "cli/verbs.h"
-#include "kindling/base/error.h"
 #include "kindling/base/log.h"
 #include "kindling/data/dataset.h"
-#include "kindling/data/readers/reader.h"
+#include "kindling/data/import_dataset.h"
 #include "kindling/data/transforms.h"
 
 namespace kindling::cli {
@@ -17,13 +15,9 @@ namespace kindling::cli {
 namespace {
 
 struct Arguments {
-  std::string format;
-  std::vector<std::string> paths;
+  ImportRequest request;
   std::string out;
-  std::string name;
-  std::string without;
   bool force = false;
-  std::map<std::string, std::string> values;  // every reader and transform option given
 };
 
 std::string flag_of(std::string name) {
@@ -42,7 +36,7 @@ void add_options(CLI::App& verb, Arguments& arguments) {
     verb.add_option_function<std::string>(
             flag_of(option.name),
             [&arguments, name = option.name](const std::string& text) {
-              arguments.values[name] = text;
+              arguments.request.options[name] = text;
             },
             help)
         ->group(group);
@@ -53,8 +47,8 @@ void add_options(CLI::App& verb, Arguments& arguments) {
   }
 }
 
-Json summary(const Dataset& data, const std::string& out, const ImportReport& report,
-             const Json& steps) {
+Json summary(const Imported& imported, const std::string& out) {
+  const Dataset& data = imported.data;
   return {{"dataset", out},
           {"name", data.name},
           {"users", data.user_count()},
@@ -62,35 +56,14 @@ Json summary(const Dataset& data, const std::string& out, const ImportReport& re
           {"interactions", data.event_count()},
           {"has_times", data.has_times},
           {"fingerprint", data.fingerprint()},
-          {"read", report.to_json()},
-          {"steps", steps}};
+          {"read", imported.report.to_json()},
+          {"steps", imported.steps}};
 }
 
 void run_import(const Arguments& arguments, const Common& common) {
-  const Reader& reader = find_reader(arguments.format);
-  TransformOptions transforms;
-  ReaderValues values;
-  const auto known = describe_options(transforms);
-  for (const auto& [name, text] : arguments.values) {
-    const bool transform =
-        std::any_of(known.begin(), known.end(),
-                    [&wanted = name](const OptionInfo& option) { return option.name == wanted; });
-    if (transform) {
-      set_option(transforms, name, text);
-    } else {
-      values.emplace_back(name, text);
-    }
-  }
-  std::optional<Dataset> target;
-  if (!arguments.without.empty()) target = load_dataset(arguments.without);
-  ImportReport report;
-  Json steps;
-  Dataset data = apply_transforms(reader.read(arguments.paths, values, report), transforms, steps);
-  if (target) data = remove_overlap(data, *target, transforms.min_user_length);
-  if (!arguments.name.empty()) data.name = arguments.name;
-  data.origin["transforms"] = options_to_json(transforms);
-  data.origin["steps"] = steps;
-  data.origin["report"] = report.to_json();
+  const Imported imported = import_dataset(arguments.request);
+  const Dataset& data = imported.data;
+  const ImportReport& report = imported.report;
   save_dataset(data, arguments.out, arguments.force);
 
   for (const auto& note : report.notes) log_info("{}", note);
@@ -98,7 +71,7 @@ void run_import(const Arguments& arguments, const Common& common) {
   for (const auto& [file, count] : report.skipped) log_warning("{}: skipped {} rows", file, count);
   for (const auto& example : report.examples) log_warning("skipped {}", example);
   if (common.json) {
-    print_json(summary(data, arguments.out, report, steps));
+    print_json(summary(imported, arguments.out));
     return;
   }
   fmt::print("{}: {} users, {} items, {} interactions{}\n", arguments.out, data.user_count(),
@@ -115,11 +88,13 @@ void add_import(CLI::App& app, Common& common) {
     formats += fmt::format("\n  {:<10} {}", reader.name, reader.files);
   }
   verb->footer("Formats:" + formats);
-  verb->add_option("format", arguments->format, "what the files are, see below")->required();
-  verb->add_option("paths", arguments->paths, "files or folders");
+  verb->add_option("format", arguments->request.format, "what the files are, see below")
+      ->required();
+  verb->add_option("paths", arguments->request.paths, "files or folders");
   verb->add_option("--out", arguments->out, "dataset directory to make")->required();
-  verb->add_option("--name", arguments->name, "name of the dataset; default: from the path");
-  verb->add_option("--without-overlap-with", arguments->without,
+  verb->add_option("--name", arguments->request.name,
+                   "name of the dataset; default: from the path");
+  verb->add_option("--without-overlap-with", arguments->request.without,
                    "dataset whose users and items are left out, as zero-shot needs [Z4]");
   verb->add_flag("--force", arguments->force, "replace an existing dataset");
   add_options(*verb, *arguments);
