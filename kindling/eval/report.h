@@ -15,10 +15,11 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "kindling/eval/compare.h"
 
 namespace kindling {
 
@@ -76,13 +77,6 @@ struct RunReport {
 
 RunReport read_run(const std::string& directory);
 std::string render_html(const RunReport& run);
-
-// Mean and sample standard deviation; no deviation for a single value.
-struct MeanSd {
-  double mean = 0.0;
-  std::optional<double> sd;
-};
-MeanSd mean_sd(const std::vector<double>& values);
 
 // "ndcg@20" -> "NDCG@20": how a metric is headed.
 std::string metric_title(const std::string& metric);

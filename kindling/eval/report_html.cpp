@@ -22,8 +22,9 @@ std::string cell(const ReportRow& row, const std::string& metric, double best) {
   if (found == row.values.end() || found->second.empty()) return "<td class=\"none\">–</td>";
   const MeanSd value = mean_sd(found->second);
   const bool is_best = std::abs(value.mean - best) < kSame;
-  const std::string deviation =
-      value.sd ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", *value.sd) : std::string();
+  const std::string deviation = value.count > 1
+                                    ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", value.sd)
+                                    : std::string();
   return fmt::format("<td{}>{:.4f}{}</td>", is_best ? " class=\"best\"" : "", value.mean,
                      deviation);
 }

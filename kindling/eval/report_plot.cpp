@@ -219,7 +219,7 @@ std::string bars_svg(const std::string& name, const std::vector<Bar>& bars) {
   double largest = 0.0;
   for (std::size_t i = 0; i < bars.size(); ++i) {
     const auto& [label, value, kind] = bars[i];
-    const double sd = value.sd.value_or(0.0);
+    const double sd = value.sd;
     const double middle = -static_cast<double>(i);
     tics += fmt::format("{}'{}' {}", i == 0 ? "" : ", ", stand_in(i, label), middle);
     data += fmt::format("{:.10g} {} 0 {:.10g} {} {} {} {:.10g}\n", value.mean, middle, value.mean,

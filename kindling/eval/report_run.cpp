@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -204,16 +203,6 @@ RunReport read_undescribed(const std::string& directory) {
 }
 
 }  // namespace
-
-MeanSd mean_sd(const std::vector<double>& values) {
-  check(!values.empty(), "mean of no values");
-  const auto count = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  if (values.size() < 2) return {.mean = mean, .sd = std::nullopt};
-  double squares = 0.0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {.mean = mean, .sd = std::sqrt(squares / (count - 1.0))};
-}
 
 RunReport read_run(const std::string& directory) {
   if (!fs::is_directory(directory)) {

@@ -18,16 +18,6 @@ namespace kindling {
 
 namespace {
 
-// What fit() reads, and keeps alive what the task points to.
-struct Loaded {
-  Dataset source;
-  ItemVectors source_vectors;
-  Dataset target;
-  ItemVectors target_vectors;
-  std::optional<TargetSplit> split;
-  TrainTask task;
-};
-
 TargetSplit split_target(const TrainRun& run, const Dataset& target) {
   if (run.protocol == "time-split") return split_by_time(target, run.train_share);
   if (run.protocol == "leave-last-out") return split_leave_last_out(target);
@@ -36,7 +26,7 @@ TargetSplit split_target(const TrainRun& run, const Dataset& target) {
               "the protocols are leave-last-out, leave-two-out and time-split");
 }
 
-void prepare_source(const TrainRun& run, Loaded& loaded, bool needs_text) {
+void prepare_source(const TrainRun& run, TrainingData& loaded, bool needs_text) {
   Dataset whole = load_dataset(run.source);
   if (needs_text) loaded.source_vectors = open_item_vectors(run.source, run.vectors, whole);
   if (run.protocol == "leave-two-out") {
@@ -44,8 +34,8 @@ void prepare_source(const TrainRun& run, Loaded& loaded, bool needs_text) {
   } else if (run.target.empty()) {
     loaded.source = std::move(whole);
   } else {
-    const bool by_time = run.protocol == "time-split";
-    const Dataset past = by_time ? events_until(whole, *loaded.split->time) : whole;
+    const auto time = loaded.split->time;  // nothing for order-only splits
+    const Dataset past = time ? events_until(whole, *time) : whole;
     loaded.source = remove_overlap(past, loaded.target);
     log_info("source: {} of {} events are before the split and apart from the target",
              loaded.source.event_count(), whole.event_count());
@@ -54,28 +44,6 @@ void prepare_source(const TrainRun& run, Loaded& loaded, bool needs_text) {
     }
   }
   loaded.task.source = Domain{&loaded.source, needs_text ? &loaded.source_vectors : nullptr};
-}
-
-void load(const TrainRun& run, const ModelInfo& info, Loaded& loaded) {
-  if (info.needs_source && run.source.empty()) {
-    throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
-  }
-  if (info.needs_target_train && run.target.empty()) {
-    throw Error(Kind::kBadOption,
-                fmt::format("{} learns from the target's own interactions", info.name), "--target");
-  }
-  if (!run.target.empty()) {
-    loaded.target = load_dataset(run.target);
-    loaded.split = split_target(run, loaded.target);
-  }
-  if (!run.source.empty()) prepare_source(run, loaded, info.needs_text);
-  if (info.needs_target_train) {
-    if (info.needs_text) {
-      loaded.target_vectors = open_item_vectors(run.target, run.vectors, loaded.target);
-    }
-    loaded.task.target_train =
-        Domain{&loaded.split->train, info.needs_text ? &loaded.target_vectors : nullptr};
-  }
 }
 
 Json describe_domain(const Domain& domain, const std::string& role) {
@@ -154,12 +122,36 @@ ItemVectors open_item_vectors(const std::string& directory, const std::string& n
               directory, fmt::format("pass --vectors with one of: {}", join(names, ", ")));
 }
 
+void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData& loaded) {
+  if (info.needs_source && run.source.empty()) {
+    throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
+  }
+  if (info.needs_target_train && run.target.empty()) {
+    throw Error(Kind::kBadOption,
+                fmt::format("{} learns from the target's own interactions", info.name), "--target");
+  }
+  if (!run.target.empty()) {
+    if (!loaded.split) {
+      loaded.target = load_dataset(run.target);
+      loaded.split = split_target(run, loaded.target);
+    }
+  }
+  if (!run.source.empty()) prepare_source(run, loaded, info.needs_text);
+  if (info.needs_target_train) {
+    if (info.needs_text) {
+      loaded.target_vectors = open_item_vectors(run.target, run.vectors, loaded.target);
+    }
+    loaded.task.target_train =
+        Domain{&loaded.split->train, info.needs_text ? &loaded.target_vectors : nullptr};
+  }
+}
+
 ModelRecord run_training(const TrainRun& run) {
   refuse_existing(run);
   const ModelInfo& info = find_model(run.model);
   const auto model = info.make(run.options);
-  Loaded loaded;
-  load(run, info, loaded);
+  TrainingData loaded;
+  load_training_data(run, info, loaded);
   FitContext context;
   context.seed = run.seed;
   context.device = run.device;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "kindling/data/split.h"
@@ -45,6 +46,23 @@ struct TrainRun {
 };
 
 ModelRecord run_training(const TrainRun& run);
+
+// What fit() reads, and keeps alive what the task points to.
+struct TrainingData {
+  Dataset source;
+  ItemVectors source_vectors;
+  Dataset target;
+  ItemVectors target_vectors;
+  std::optional<TargetSplit> split;  // given, with the target: used instead of the protocol
+  TrainTask task;
+
+  TrainingData() = default;
+  TrainingData(const TrainingData&) = delete;  // the task points into it
+  TrainingData& operator=(const TrainingData&) = delete;
+};
+
+// Fills `data` with what `model` learns from in this run: source, target and split as above.
+void load_training_data(const TrainRun& run, const ModelInfo& model, TrainingData& data);
 
 // The vectors called `name` of a dataset directory; with an empty name the only ones there are.
 // Error{kNotFound} lists what there is.

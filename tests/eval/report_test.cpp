@@ -47,15 +47,6 @@ Kind kind_of(const std::function<void()>& action) {
   return Kind::kInternal;
 }
 
-TEST(MeanSd, IsTheSampleDeviation) {
-  const MeanSd value = mean_sd({1.0, 2.0, 3.0});
-
-  EXPECT_DOUBLE_EQ(value.mean, 2.0);
-  EXPECT_DOUBLE_EQ(value.sd.value(), 1.0);  // sqrt((1 + 0 + 1) / 2)
-}
-
-TEST(MeanSd, HasNoDeviationForOneValue) { EXPECT_FALSE(mean_sd({0.5}).sd.has_value()); }
-
 TEST(MetricTitle, WritesAcronymsInCapitals) {
   EXPECT_EQ(metric_title("ndcg@20"), "NDCG@20");
   EXPECT_EQ(metric_title("recall@10"), "Recall@10");
