@@ -31,6 +31,7 @@ void add_recommend(CLI::App& app, Common& common);
 void add_models(CLI::App& app, Common& common);
 void add_candidates(CLI::App& app, Common& common);
 void add_overlap(CLI::App& app, Common& common);
+void add_experiment(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);
 
 }  // namespace kindling::cli

@@ -1,0 +1,264 @@
+#include "kindling/eval/experiment.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/file.h"
+#include "kindling/base/hash.h"
+#include "kindling/base/log.h"
+#include "kindling/base/parallel.h"
+#include "kindling/base/worker_processes.h"
+#include "kindling/data/safetensors.h"
+#include "kindling/eval/experiment_results.h"
+
+namespace kindling {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kCellFormat = 1;
+constexpr std::size_t kKeyDigits = 16;
+
+bool chosen(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Later settings win: the plan's, the pair's, the row's, the sweep's.
+Json merged_settings(const ExperimentPlan& plan, const PlannedCell& cell) {
+  Json settings = plan.settings;
+  settings.update(cell.pair->settings);
+  settings.update(cell.model->settings);
+  if (cell.step) {
+    const double value = plan.sweep.values[*cell.step];
+    const bool whole = value == static_cast<double>(static_cast<std::int64_t>(value));
+    settings[plan.sweep.setting] = whole ? Json(static_cast<std::int64_t>(value)) : Json(value);
+  }
+  return settings;
+}
+
+// Everything that decides the numbers of a cell.
+Json identity_of(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
+  Json what;
+  what["format"] = kCellFormat;
+  what["version"] = run.version;
+  what["kind"] = cell.task.kind;
+  what["model"] = cell.task.model;
+  what["options"] = Json::object();
+  for (const auto& [name, value] : cell.task.options) what["options"][name] = value;
+  what["data"] = Json::object();
+  for (const auto& [role, directory] : cell.task.data) {
+    const std::string& name = cell.pair->data.at(role);
+    Json set = {{"fingerprint", prepared.sets.at(name).facts["fingerprint"]}};
+    if (cell.encoder != nullptr) {
+      set["vectors"] =
+          prepared.vectors.at(vectors_key(*cell.pair, *cell.encoder, name)).fingerprint;
+    }
+    what["data"][role] = set;
+  }
+  what["protocol"] = cell.task.protocol;
+  // Sorted: two ways of writing the same settings are one cell.
+  what["settings"] = nlohmann::json(cell.task.settings);
+  what["seed"] = cell.seed;
+  return what;
+}
+
+void complete(const ExperimentPlan& plan, const PreparedData& prepared, const ExperimentRun& run,
+              PlannedCell& cell) {
+  const CellRunner& runner = find_cell_kind(cell.model->kind).runner();
+  cell.task.kind = cell.model->kind;
+  cell.task.model = cell.model->model;
+  cell.task.options = model_options(*cell.model, *cell.pair);
+  cell.task.protocol = cell.pair->protocol;
+  cell.task.settings = merged_settings(plan, cell);
+  cell.task.seed = cell.seed;
+  for (const std::string& role : runner.roles(cell.task.model)) {
+    const std::string& data = cell.pair->data.at(role);
+    cell.task.data[role] = prepared.sets.at(data).directory;
+    if (cell.encoder != nullptr) {
+      cell.task.vectors = prepared.vectors.at(vectors_key(*cell.pair, *cell.encoder, data)).name;
+    }
+  }
+  cell.key = sha256(identity_of(cell, prepared, run).dump()).substr(0, kKeyDigits);
+  cell.name =
+      fmt::format("{}.{}.{}{}.{}", cell.pair->name,
+                  cell.encoder != nullptr ? cell.encoder->name : "-", cell.model->label,
+                  cell.step ? fmt::format(".{}", plan.sweep.values[*cell.step]) : "", cell.seed);
+  cell.task.work = (fs::path(run.out) / "work" / cell.key).string();
+}
+
+// Encoders of a row on a pair that are there; one null when it reads no vectors.
+std::vector<const PlanEncoder*> encoders_of(const ExperimentPlan& plan, const PlanPair& pair,
+                                            const PlanModel& model, const PreparedData& prepared) {
+  if (!find_cell_kind(model.kind).runner().needs_vectors(model.model)) return {nullptr};
+  std::vector<const PlanEncoder*> all;
+  for (const PlanEncoder& encoder : plan.encoders) {
+    const auto& gone = prepared.missing_encoders;
+    if (std::find(gone.begin(), gone.end(), encoder.name) != gone.end()) continue;
+    if (chosen(pair.encoders, encoder.name) && chosen(model.encoders, encoder.name)) {
+      all.push_back(&encoder);
+    }
+  }
+  return all;
+}
+
+void save_ranks(const PlannedCell& cell, const CellResult& result, const std::string& out) {
+  if (result.ranks.empty()) return;
+  write_safetensors(cell.ranks_path(out), {tensor_view("ranks", std::span(result.ranks))},
+                    {{"queries", result.queries}});
+}
+
+void run_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
+  const auto start = std::chrono::steady_clock::now();
+  fs::create_directories(cell.task.work);
+  const CellResult result = find_cell_kind(cell.task.kind).runner().run(cell.task);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  save_ranks(cell, result, run.out);
+  Json document;
+  document["kindling_cell"] = kCellFormat;
+  document["name"] = cell.name;
+  document["identity"] = identity_of(cell, prepared, run);
+  document["metrics"] = result.metrics;
+  document["more"] = result.more;
+  document["seconds"] = seconds.count();
+  write_file(cell.path(run.out),
+             document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  fs::remove_all(cell.task.work);
+  std::string figures;
+  for (const char* metric : {"recall@20", "ndcg@20"}) {
+    if (!result.metrics.contains(metric)) continue;
+    figures += fmt::format("  {} {:.4f}", metric, result.metrics[metric].get<double>());
+  }
+  log_info("{:<60}{}  {:.0f} s", cell.name, figures, seconds.count());
+}
+
+// Runs in a process of its own: what went wrong is kept in a file for the parent.
+int try_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
+  set_threads(1);
+  std::string message;
+  bool disk = false;
+  try {
+    run_cell(cell, prepared, run);
+    return 0;
+  } catch (const Error& error) {
+    message = error.what();
+    disk = error.kind() == Kind::kIo;
+  } catch (const fs::filesystem_error& error) {
+    message = error.what();
+    disk = true;
+  } catch (const std::bad_alloc&) {
+    message = "out of memory";
+  } catch (const std::exception& error) {
+    // LibTorch puts a stack trace behind the first line of its messages.
+    message = std::string(error.what()).substr(0, std::string(error.what()).find('\n'));
+  }
+  log_warning("cell {} failed: {}", cell.name, message);
+  return disk ? kStopAll : 1;
+}
+
+std::vector<const PlannedCell*> open_cells(const std::vector<PlannedCell>& cells,
+                                           const std::string& out) {
+  std::vector<const PlannedCell*> open;
+  std::set<std::string> keys;
+  for (const PlannedCell& cell : cells) {
+    if (keys.insert(cell.key).second && !fs::exists(cell.path(out))) open.push_back(&cell);
+  }
+  return open;
+}
+
+void make_folders(const ExperimentRun& run) {
+  if (run.out.empty()) throw Error(Kind::kBadOption, "where to put the results?", "--out");
+  try {
+    for (const char* part : {"cells", "ranks", "data", "cache"}) {
+      fs::create_directories(fs::path(run.out) / part);
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw Error(Kind::kIo, error.code().message(), run.out);
+  }
+}
+
+}  // namespace
+
+std::string PlannedCell::path(const std::string& out) const {
+  return (fs::path(out) / "cells" / (key + ".json")).string();
+}
+
+std::string PlannedCell::ranks_path(const std::string& out) const {
+  return (fs::path(out) / "ranks" / (key + ".safetensors")).string();
+}
+
+std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedData& prepared,
+                                    const ExperimentRun& run) {
+  std::vector<PlannedCell> cells;
+  const std::int64_t seeds = run.seeds > 0 ? run.seeds : plan.seeds;
+  const auto add = [&](std::uint64_t seed, const PlanPair& pair, const PlanModel& model,
+                       std::optional<std::size_t> step) {
+    for (const PlanEncoder* encoder : encoders_of(plan, pair, model, prepared)) {
+      PlannedCell cell;
+      cell.pair = &pair;
+      cell.encoder = encoder;
+      cell.model = &model;
+      cell.step = step;
+      cell.seed = seed;
+      complete(plan, prepared, run, cell);
+      cells.push_back(std::move(cell));
+    }
+  };
+  for (std::int64_t seed = 0; seed < seeds; ++seed) {
+    for (const PlanPair& pair : plan.pairs) {
+      if (!prepared.has_pair(pair)) continue;
+      for (const PlanModel& model : plan.models) {
+        if ((seed > 0 && !model.seeded) || !chosen(model.pairs, pair.name)) continue;
+        const bool swept = model.swept && !plan.sweep.setting.empty();
+        if (!swept) add(static_cast<std::uint64_t>(seed), pair, model, std::nullopt);
+        for (std::size_t step = 0; swept && step < plan.sweep.values.size(); ++step) {
+          add(static_cast<std::uint64_t>(seed), pair, model, step);
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto minutes = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / 60.0;
+  };
+  make_folders(run);
+  const PreparedData prepared =
+      prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
+  for (const std::string& missing : prepared.missing) log_warning("left out: {}", missing);
+  const std::vector<PlannedCell> cells = plan_cells(plan, prepared, run);
+  const std::vector<const PlannedCell*> open = open_cells(cells, run.out);
+  log_info("{}: {} cells, {} to run", plan.name, cells.size(), open.size());
+  const auto outcomes =
+      run_in_processes(static_cast<std::size_t>(run.jobs), open.size(), [&](std::size_t n) {
+        if (run.minutes > 0 && minutes() > run.minutes) return 0;  // left for the next run
+        return try_cell(*open[n], prepared, run);
+      });
+  bool stopped = false;
+  Json failed = Json::array();
+  for (std::size_t n = 0; n < open.size(); ++n) {
+    stopped = stopped || outcomes[n].code == kStopAll;
+    if (outcomes[n].state == TaskState::kFinished && outcomes[n].code != 0) {
+      failed.push_back({{"cell", open[n]->name}, {"code", outcomes[n].code}});
+    }
+  }
+  if (stopped) {
+    throw Error(Kind::kIo, "a cell could not write its result; the lines above say why", run.out,
+                "finished cells are kept: make room and run the same command again");
+  }
+  Json document = experiment_document(plan, prepared, cells, run);
+  document["failed"] = failed;
+  write_file((fs::path(run.out) / (plan.name + ".json")).string(),
+             document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  return document;
+}
+
+}  // namespace kindling

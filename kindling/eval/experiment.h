@@ -1,0 +1,59 @@
+// Runs an experiment cell by cell, and puts our value beside the published one.
+//
+//   const ExperimentPlan plan = load_plan("zesrec-table2");
+//   Json document = run_experiment(plan, {.data = "../data", .out = "build/zesrec", .jobs = 2});
+//
+// OUT holds data/ (imported data sets with their vectors), cells/ (one JSON a finished cell),
+// ranks/ (where each query's target came out), work/ (checkpoints of unfinished cells) and
+// NAME.json, the document that is returned. A cell's file is named by a hash of everything that
+// decides its numbers: the content of the data and vectors, model, effective options, protocol,
+// settings and seed, and the program's version. So experiments that share OUT share cells, an
+// interrupted run (kill -9 too) goes on where it stopped, and nothing stale is taken for a result.
+// Errors: those of the plan and the data before any cell runs; Error{kIo} when the disk is full:
+// finished cells are kept. A cell that fails is reported in "failed", the others go on.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kindling/eval/experiment_cells.h"
+#include "kindling/eval/experiment_data.h"
+
+namespace kindling {
+
+struct ExperimentRun {
+  std::string data;        // folder of the raw data
+  std::string out;         // directory of results
+  std::int64_t seeds = 0;  // 0: as the plan says
+  std::int64_t jobs = 1;   // processes, a thread each
+  int threads = 1;         // for preparing the data
+  double minutes = 0.0;    // start no cell after this time; 0: no limit
+  std::string version;     // of the program
+};
+
+// One cell of a plan whose data is there.
+struct PlannedCell {
+  const PlanPair* pair = nullptr;
+  const PlanEncoder* encoder = nullptr;  // null: the cell reads no vectors
+  const PlanModel* model = nullptr;
+  std::optional<std::size_t> step;  // of the sweep
+  std::uint64_t seed = 0;
+  CellTask task;
+  std::string key;
+  std::string name;  // pair.encoder.model.step.seed: readable
+
+  std::string path(const std::string& out) const;
+  std::string ranks_path(const std::string& out) const;
+};
+
+// All cells, seeds outermost. One that two rows share occurs twice, with one key.
+std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedData& prepared,
+                                    const ExperimentRun& run);
+
+// The document of docs/file_formats.md: {"name","cells":[{"data","model","metric","mean","sd",
+// "seeds","published",…}],"missing","failed","finished","planned",…}.
+Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run);
+
+}  // namespace kindling

@@ -1,0 +1,66 @@
+#include "kindling/eval/experiment_cells.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/text.h"
+#include "kindling/eval/experiment_plan.h"
+#include "kindling/eval/next_item_cells.h"
+
+namespace kindling {
+
+namespace {
+
+// THE table of kinds: one line each.
+constexpr CellKind kKinds[] = {
+    {"zero-shot", "trained on a source, used on a target as it is", &zero_shot_cells},
+    {"in-domain", "trained on the target's own past", &in_domain_cells},
+    {"incremental", "trained on some interactions of the target's past", &incremental_cells},
+    {"case-study", "users that a model got right, and their nearest source users",
+     &case_study_cells},
+};
+
+}  // namespace
+
+bool CellRunner::needs_vectors(const std::string& model) const {
+  return find_model(model).needs_text;
+}
+
+void CellRunner::check(const std::string& model, const OptionValues& options) const {
+  find_model(model).make(options);
+}
+
+std::span<const CellKind> all_cell_kinds() { return kKinds; }
+
+const CellKind& find_cell_kind(const std::string& name) {
+  std::vector<std::string> names;
+  for (const CellKind& kind : kKinds) {
+    if (name == kind.name) return kind;
+    names.emplace_back(kind.name);
+  }
+  throw Error(Kind::kNotFound, fmt::format("there is no kind of cells {}", quote(name)), {},
+              fmt::format("the kinds are: {}", join(names, ", ")));
+}
+
+OptionValues model_options(const PlanModel& model, const PlanPair& pair) {
+  OptionValues values;
+  const auto has = [](const OptionValues& list, const std::string& name) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& option) { return option.first == name; });
+  };
+  for (const ModelInfo& info : all_models()) {
+    if (model.model != info.name) continue;
+    for (const OptionInfo& option : info.describe()) {
+      for (const auto& [name, value] : pair.set) {
+        if (name == option.name && !has(model.set, name)) values.emplace_back(name, value);
+      }
+    }
+  }
+  values.insert(values.end(), model.set.begin(), model.set.end());
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+}  // namespace kindling

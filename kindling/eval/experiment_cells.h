@@ -1,0 +1,85 @@
+// What a cell of an experiment does: one table of kinds, each behind one small interface.
+//
+//   const CellRunner& runner = find_cell_kind("zero-shot").runner();
+//   CellResult result = runner.run(task);         // trains, ranks, returns the metrics
+//
+// A new kind is one file and one line in the table of experiment_cells.cpp. A runner may use one
+// thread only: cells run beside each other in processes of their own.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kindling/base/options.h"
+#include "kindling/models/registry.h"
+
+namespace kindling {
+
+struct PlanModel;
+struct PlanPair;
+
+// Everything that a runner needs of one cell. Data sets are directories that hold the item vectors
+// called `vectors` (none when empty).
+struct CellTask {
+  std::string kind;
+  std::string model;
+  OptionValues options;
+  std::map<std::string, std::string> data;  // role ("source", "target", …) -> directory
+  std::string vectors;
+  std::string protocol;
+  Json settings = Json::object();  // only names that settings() lists
+  std::uint64_t seed = 0;
+  std::string work;  // for checkpoints: an interrupted cell goes on from here; removed when done
+  std::function<bool()> should_stop;
+};
+
+struct CellResult {
+  Json metrics = Json::object();  // name -> number; every number that a table may show
+  // Shown by reports when there: "history" (learning curve: {"epoch","train_loss",
+  // "validation_loss","validation_ndcg"}), "validation" (metrics of the selection), "cases".
+  Json more = Json::object();
+  std::vector<float> ranks;  // one a query, for paired comparison of models; may be empty
+  std::string queries;       // fingerprint of what was asked: only equal ones are paired
+};
+
+class CellRunner {
+ public:
+  virtual ~CellRunner() = default;
+
+  // The names that "settings" and "sweep" of a plan may use.
+  virtual std::vector<OptionInfo> settings() const = 0;
+  // What a pair's "protocol" may be; empty: anything.
+  virtual std::vector<std::string> protocols() const { return {}; }
+  // The data sets that a cell with `model` needs.
+  virtual std::vector<std::string> roles(const std::string& model) const = 0;
+  // Whether the cell reads item vectors.
+  virtual bool needs_vectors(const std::string& model) const;
+  // Refuses an unknown model or option. By default: those of the registry.
+  virtual void check(const std::string& model, const OptionValues& options) const;
+  virtual CellResult run(const CellTask& task) const = 0;
+};
+
+struct CellKind {
+  const char* name;
+  const char* purpose;
+  const CellRunner& (*runner)();
+};
+
+std::span<const CellKind> all_cell_kinds();
+// Error{kNotFound} with the nearest name.
+const CellKind& find_cell_kind(const std::string& name);
+
+// The options of a row on a pair: the pair's, as far as the model has them, then the model's own.
+OptionValues model_options(const PlanModel& model, const PlanPair& pair);
+
+// A plan in the program: made of experiments/*.json by cmake/embed.cmake.
+struct EmbeddedPlan {
+  const char* name;
+  const char* text;
+};
+std::span<const EmbeddedPlan> embedded_plans();
+
+}  // namespace kindling

@@ -1,0 +1,190 @@
+#include "kindling/eval/experiment_results.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/log.h"
+#include "kindling/eval/compare.h"
+
+namespace kindling {
+
+namespace {
+
+bool same_row(const PlannedCell& a, const PlannedCell& b) {
+  return a.pair == b.pair && a.encoder == b.encoder && a.model == b.model && a.step == b.step;
+}
+
+const char* role_name(PlanRole role) {
+  if (role == PlanRole::kOurs) return "ours";
+  return role == PlanRole::kOracle ? "oracle" : "baseline";
+}
+
+// One entry of "cells": a row and a metric.
+Json row_json(const ExperimentPlan& plan, const FinishedCells& cells, const ResultRow& row,
+              const std::string& metric) {
+  const PlannedCell& cell = *row.first;
+  const std::vector<double> values = cells.values(row, metric);
+  const MeanSd summary = mean_sd(values);
+  Json json = {{"data", cell.pair->name}, {"model", cell.model->label}, {"metric", metric},
+               {"mean", summary.mean},    {"sd", summary.sd},           {"seeds", summary.count}};
+  const auto published = plan.published_value(*cell.pair, cell.model->label, metric, cell.step);
+  json["published"] = published ? Json(*published) : Json(nullptr);
+  json["deviation"] = published ? Json(summary.mean - *published) : Json(nullptr);
+  if (published && !plan.published.contains(cell.pair->name)) {
+    json["published_on"] = cell.pair->stands_for;
+  }
+  json["encoder"] = cell.encoder != nullptr ? cell.encoder->name : "";
+  json["title"] = cell.model->title;
+  json["role"] = role_name(cell.model->role);
+  if (cell.step) json["step"] = plan.sweep.values[*cell.step];
+  json["values"] = values;
+  return json;
+}
+
+Json pairs_json(const ExperimentPlan& plan, const PreparedData& prepared) {
+  Json all = Json::array();
+  for (const PlanPair& pair : plan.pairs) {
+    Json sets = Json::object();
+    for (const auto& [role, name] : pair.data) {
+      const auto found = prepared.sets.find(name);
+      sets[role] = {{"name", name}};
+      if (found != prepared.sets.end()) sets[role].update(found->second.facts);
+    }
+    all.push_back({{"name", pair.name},
+                   {"title", pair.title},
+                   {"protocol", pair.protocol},
+                   {"stands_for", pair.stands_for},
+                   {"there", prepared.has_pair(pair)},
+                   {"data", sets}});
+  }
+  return all;
+}
+
+Json encoders_json(const ExperimentPlan& plan) {
+  Json all = Json::array();
+  for (const PlanEncoder& encoder : plan.encoders) {
+    all.push_back({{"name", encoder.name}, {"title", encoder.title}});
+  }
+  return all;
+}
+
+// Learning curves and cases of the first seed of each row.
+void add_stories(const FinishedCells& cells, Json& document) {
+  document["curves"] = Json::array();
+  document["cases"] = Json::array();
+  for (const ResultRow& row : cells.rows()) {
+    if (row.seeds.empty()) continue;
+    const PlannedCell& cell = *row.seeds.front();
+    const Json& more = cells.cell(cell)["more"];
+    const std::string encoder = cell.encoder != nullptr ? cell.encoder->title : "";
+    if (more.contains("history") && !cell.step) {
+      document["curves"].push_back({{"data", cell.pair->name},
+                                    {"model", cell.model->label},
+                                    {"title", cell.model->title},
+                                    {"encoder", encoder},
+                                    {"points", more["history"]}});
+    }
+    if (!more.contains("cases")) continue;
+    for (Json one : more["cases"]) {
+      one["data"] = cell.pair->title;
+      one["model"] = cell.model->title;
+      document["cases"].push_back(one);
+    }
+  }
+}
+
+}  // namespace
+
+FinishedCells::FinishedCells(const std::vector<PlannedCell>& cells, const std::string& out)
+    : out_(out) {
+  for (const PlannedCell& cell : cells) {
+    auto row = std::find_if(rows_.begin(), rows_.end(),
+                            [&](const ResultRow& known) { return same_row(*known.first, cell); });
+    if (row == rows_.end()) row = rows_.insert(row, {.first = &cell, .seeds = {}});
+    const std::string path = cell.path(out);
+    if (!std::filesystem::exists(path)) continue;
+    ++finished_;
+    row->seeds.push_back(&cell);
+    if (documents_.contains(cell.key)) continue;
+    Json document;
+    try {
+      document = read_json(path);
+    } catch (const Error& error) {
+      throw Error(Kind::kCorrupt, error.message(), path, "remove the file and run again");
+    }
+    const bool is_cell = document.is_object() && document.contains("metrics") &&
+                         document["metrics"].is_object() && document.contains("more") &&
+                         document["more"].is_object();
+    if (!is_cell) {
+      throw Error(Kind::kCorrupt, "this is no cell of an experiment", path,
+                  "remove the file and run again");
+    }
+    documents_[cell.key] = std::move(document);
+  }
+}
+
+std::vector<double> FinishedCells::values(const ResultRow& row, const std::string& metric) const {
+  std::vector<double> all;
+  for (const PlannedCell* seed : row.seeds) {
+    const Json& metrics = cell(*seed)["metrics"];
+    if (metrics.contains(metric) && metrics[metric].is_number()) {
+      all.push_back(metrics[metric].get<double>());
+    }
+  }
+  return all;
+}
+
+const ResultRow* FinishedCells::find(const std::string& pair, const std::string& encoder,
+                                     const std::string& label,
+                                     std::optional<std::size_t> step) const {
+  for (const ResultRow& row : rows_) {
+    const PlannedCell& cell = *row.first;
+    const bool same_encoder =
+        encoder.empty() || cell.encoder == nullptr || cell.encoder->name == encoder;
+    if (cell.pair->name == pair && cell.model->label == label && cell.step == step &&
+        same_encoder && !row.seeds.empty()) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepared,
+                         const std::vector<PlannedCell>& cells, const ExperimentRun& run) {
+  const FinishedCells finished(cells, run.out);
+  Json document;
+  document["name"] = plan.name;
+  document["kindling_experiment"] = 1;
+  document["title"] = plan.title;
+  document["source"] = plan.source;
+  document["notes"] = plan.notes;
+  document["version"] = run.version;
+  document["metrics"] = plan.metrics;
+  document["pairs"] = pairs_json(plan, prepared);
+  document["encoders"] = encoders_json(plan);
+  if (!plan.sweep.setting.empty()) {
+    document["sweep"] = {{"setting", plan.sweep.setting},
+                         {"title", plan.sweep.title},
+                         {"values", plan.sweep.values}};
+  }
+  document["missing"] = prepared.missing;
+  document["planned"] = cells.size();
+  document["finished"] = finished.finished();
+  document["cells"] = Json::array();
+  for (const ResultRow& row : finished.rows()) {
+    for (const std::string& metric : plan.metrics) {
+      if (finished.values(row, metric).empty()) continue;
+      document["cells"].push_back(row_json(plan, finished, row, metric));
+    }
+  }
+  document["comparisons"] = compare_rows(plan, finished);
+  document["analyses"] = run_analyses(plan, finished);
+  add_stories(finished, document);
+  return document;
+}
+
+}  // namespace kindling

@@ -1,0 +1,53 @@
+// Finished cells -> the document of an experiment: means over seeds beside the published numbers.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kindling/eval/experiment.h"
+
+namespace kindling {
+
+// The cells of one line of a table: the same pair, encoder, model and sweep value, all seeds.
+struct ResultRow {
+  const PlannedCell* first = nullptr;
+  std::vector<const PlannedCell*> seeds;  // finished ones
+};
+
+// What the finished cells hold, read once.
+class FinishedCells {
+ public:
+  // Errors: Error{kCorrupt} for a file that is no cell; remove it and run again.
+  FinishedCells(const std::vector<PlannedCell>& cells, const std::string& out);
+
+  const std::vector<ResultRow>& rows() const { return rows_; }
+  const Json& cell(const PlannedCell& cell) const { return documents_.at(cell.key); }
+  // One value for each finished seed, in order.
+  std::vector<double> values(const ResultRow& row, const std::string& metric) const;
+  const std::string& out() const { return out_; }
+  std::size_t finished() const { return finished_; }
+  // Null when there is no such row. `encoder` empty: any.
+  const ResultRow* find(const std::string& pair, const std::string& encoder,
+                        const std::string& label, std::optional<std::size_t> step) const;
+
+ private:
+  std::string out_;
+  std::vector<ResultRow> rows_;
+  std::map<std::string, Json> documents_;
+  std::size_t finished_ = 0;
+};
+
+Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepared,
+                         const std::vector<PlannedCell>& cells, const ExperimentRun& run);
+
+// Each row of a table against the best of it, query by query, seeds averaged.
+Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells);
+// What the plan's "analyses" ask for; each {"kind","title","columns","rows"} with text for people
+// and "values" for programs.
+Json run_analyses(const ExperimentPlan& plan, const FinishedCells& cells);
+
+// Tables for a terminal.
+std::string experiment_text(const Json& document);
+
+}  // namespace kindling

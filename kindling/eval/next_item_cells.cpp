@@ -1,0 +1,217 @@
+#include "kindling/eval/next_item_cells.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/hash.h"
+
+namespace kindling {
+
+namespace {
+
+const std::vector<std::int64_t> kCutoffs{1, 5, 10, 20};
+
+struct EvaluationSettings {
+  bool mask_seen = false;
+  bool mean_over_users = false;
+  std::string context = "all";
+  std::int64_t test_start = 0;
+
+  template <class Visitor>
+  void fields(Visitor& field) {
+    field("mask_seen", mask_seen, kAny, "items of the history are no candidates");
+    field("mean_over_users", mean_over_users, kAny, "metrics are means over users, not queries");
+    field("context", context, one_of({"all", "train", "test"}), "history of a query [Z21]");
+    field("test_start", test_start, kNotNegative,
+          "mind-*: seconds since 1970 of the test week; 0: by the last event");
+  }
+};
+
+struct IncrementalSettings {
+  EvaluationSettings evaluation;
+  std::int64_t interactions = 10'000;
+
+  template <class Visitor>
+  void fields(Visitor& field) {
+    field("interactions", interactions, kPositive, "of the target's train part that are learnt");
+    evaluation.fields(field);
+  }
+};
+
+EvaluationOptions evaluation_of(const CellTask& task) {
+  IncrementalSettings settings;
+  options_from_json(settings, task.settings);
+  EvaluationOptions options;
+  options.protocol = task.protocol;
+  options.cutoffs = kCutoffs;
+  options.mask_seen = settings.evaluation.mask_seen;
+  options.mean_over_users = settings.evaluation.mean_over_users;
+  options.context = settings.evaluation.context;
+  if (settings.evaluation.test_start > 0) options.test_start = settings.evaluation.test_start;
+  return options;
+}
+
+std::string queries_fingerprint(const NextItemCell& cell, const Evaluation& result) {
+  std::string text = cell.data.target.fingerprint();
+  for (const QueryResult& query : result.queries) {
+    text += fmt::format(" {}.{}", query.user, query.position);
+  }
+  return sha256(text);
+}
+
+class ZeroShotCells : public CellRunner {
+ public:
+  std::vector<std::string> protocols() const override { return protocol_names(); }
+  std::vector<OptionInfo> settings() const override {
+    return describe_options(EvaluationSettings{});
+  }
+  std::vector<std::string> roles(const std::string& model) const override {
+    if (find_model(model).needs_source) return {"source", "target"};
+    return {"target"};
+  }
+  CellResult run(const CellTask& task) const override {
+    NextItemCell cell;
+    open_next_item_cell(task, cell);
+    fit_next_item_cell(task, cell);
+    return evaluate_next_item_cell(cell);
+  }
+};
+
+class InDomainCells final : public ZeroShotCells {
+ public:
+  void check(const std::string& model, const OptionValues& options) const override {
+    if (find_model(model).needs_source) {
+      throw Error(Kind::kBadInput, fmt::format("{} learns from a source domain", model), {},
+                  "cells of kind zero-shot have one");
+    }
+    ZeroShotCells::check(model, options);
+  }
+};
+
+class IncrementalCells final : public ZeroShotCells {
+ public:
+  std::vector<OptionInfo> settings() const override {
+    return describe_options(IncrementalSettings{});
+  }
+  void check(const std::string& model, const OptionValues& options) const override {
+    if (!find_model(model).needs_target_train) {
+      throw Error(Kind::kBadInput, fmt::format("{} does not learn from the target", model), {},
+                  "give it the kind zero-shot and \"swept\": false");
+    }
+    ZeroShotCells::check(model, options);
+  }
+  CellResult run(const CellTask& task) const override {
+    IncrementalSettings settings;
+    options_from_json(settings, task.settings);
+    NextItemCell cell;
+    open_next_item_cell(task, cell);
+    // The sets of one seed are nested, and the same for every model.
+    const Rng rng = Rng(task.seed).fork("incremental");
+    cell.data.split->train = first_interactions(cell.data.split->train, settings.interactions, rng);
+    fit_next_item_cell(task, cell);
+    CellResult result = evaluate_next_item_cell(cell);
+    result.more["interactions"] = cell.data.split->train.event_count();
+    return result;
+  }
+};
+
+}  // namespace
+
+void open_next_item_cell(const CellTask& task, NextItemCell& cell) {
+  cell.info = &find_model(task.model);
+  cell.model = cell.info->make(task.options);
+  cell.evaluation = evaluation_of(task);
+  TrainRun run;
+  run.model = task.model;
+  if (cell.info->needs_source) run.source = task.data.at("source");
+  run.target = task.data.at("target");
+  run.vectors = task.vectors;
+  cell.data.target = load_dataset(run.target);
+  cell.data.split = make_split(cell.data.target, cell.evaluation);
+  load_training_data(run, *cell.info, cell.data);
+  if (cell.info->needs_text && cell.data.target_vectors.items() == 0) {
+    cell.data.target_vectors = open_item_vectors(run.target, run.vectors, cell.data.target);
+  }
+}
+
+void fit_next_item_cell(const CellTask& task, NextItemCell& cell) {
+  cell.context.seed = task.seed;
+  cell.context.checkpoint = (std::filesystem::path(task.work) / "checkpoint").string();
+  cell.context.resume = true;
+  cell.context.should_stop = task.should_stop;
+  cell.model->fit(cell.data.task, cell.context);
+}
+
+Json history_json(const std::vector<EpochRecord>& history) {
+  Json curve = Json::array();
+  for (const EpochRecord& epoch : history) {
+    curve.push_back({{"epoch", epoch.epoch},
+                     {"train_loss", epoch.train_loss},
+                     {"validation_loss", epoch.validation_loss},
+                     {"validation_ndcg", epoch.validation_ndcg}});
+  }
+  return curve;
+}
+
+CellResult evaluate_next_item_cell(const NextItemCell& cell) {
+  const Evaluation result = evaluate(*cell.model, cell.target(), *cell.data.split, cell.evaluation);
+  CellResult all;
+  all.metrics = result.metrics().to_json();
+  for (const QueryResult& query : result.queries) {
+    all.ranks.push_back(static_cast<float>(result.rank(query)));
+  }
+  all.queries = queries_fingerprint(cell, result);
+  all.more["queries"] = result.queries.size();
+  all.more["candidates"] = result.candidates;
+  all.more["details"] = cell.model->details();
+  if (!cell.context.history.empty()) {
+    all.more["history"] = history_json(cell.context.history);
+    // What a choice among models may look at: the source's validation users.
+    const EpochRecord* best = &cell.context.history.front();
+    for (const EpochRecord& epoch : cell.context.history) {
+      if (epoch.validation_loss < best->validation_loss) best = &epoch;
+    }
+    all.more["validation"] = {{"loss", best->validation_loss}, {"ndcg@20", best->validation_ndcg}};
+  }
+  return all;
+}
+
+Dataset first_interactions(const Dataset& train, std::int64_t interactions, const Rng& rng) {
+  Rng draws = rng;
+  std::vector<bool> kept(train.user_count(), false);
+  std::int64_t total = 0;
+  for (const std::uint32_t user : permutation(train.user_count(), draws)) {
+    if (total >= interactions) break;
+    kept[user] = true;
+    total += static_cast<std::int64_t>(train.history(user).size());
+  }
+  std::vector<std::uint64_t> offsets{0};
+  std::vector<Event> events;
+  for (UserId user = 0; user < train.user_count(); ++user) {
+    if (kept[user]) {
+      const auto history = train.history(user);
+      events.insert(events.end(), history.begin(), history.end());
+    }
+    offsets.push_back(events.size());
+  }
+  return DatasetBuilder::replace_events(train, std::move(offsets), std::move(events));
+}
+
+const CellRunner& zero_shot_cells() {
+  static const ZeroShotCells cells;
+  return cells;
+}
+
+const CellRunner& in_domain_cells() {
+  static const InDomainCells cells;
+  return cells;
+}
+
+const CellRunner& incremental_cells() {
+  static const IncrementalCells cells;
+  return cells;
+}
+
+}  // namespace kindling

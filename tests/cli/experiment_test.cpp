@@ -1,0 +1,165 @@
+// kindling experiment as users run it: caching, interruption, what is missing, full disks.
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/file.h"
+#include "kindling/base/json.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Outcome;
+using testing::run_kindling;
+using testing::start_kindling;
+using testing::TempDir;
+
+namespace fs = std::filesystem;
+
+Outcome run_smoke(const TempDir& dir, std::vector<std::string> more = {}) {
+  std::vector<std::string> call = {"experiment", "smoke", "--out", dir.file("out"), "--json"};
+  call.insert(call.end(), more.begin(), more.end());
+  return run_kindling(call);
+}
+
+std::size_t cells_in(const TempDir& dir) {
+  std::size_t count = 0;
+  if (!fs::exists(dir.file("out/cells"))) return 0;
+  for (const auto& entry : fs::directory_iterator(dir.file("out/cells"))) {
+    count += entry.path().extension() == ".json" ? 1 : 0;
+  }
+  return count;
+}
+
+TEST(Experiment, PrintsMeansBesideThePublishedNumbers) {
+  const TempDir dir;
+
+  const Outcome outcome = run_smoke(dir, {"--jobs", "2"});
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json document = parse_json(outcome.out, "stdout");
+  EXPECT_EQ(document["name"], "smoke");
+  EXPECT_EQ(document["finished"], document["planned"]);
+  for (const Json& cell : document["cells"]) {
+    for (const char* member : {"data", "model", "metric", "mean", "sd", "seeds", "published"}) {
+      EXPECT_TRUE(cell.contains(member)) << member;
+    }
+  }
+}
+
+TEST(Experiment, GivesTheSameNumbersWithAnyNumberOfJobs) {
+  const TempDir one;
+  const TempDir two;
+
+  const Json first = parse_json(run_smoke(one, {"--jobs", "1"}).out, "stdout");
+  const Json second = parse_json(run_smoke(two, {"--jobs", "3"}).out, "stdout");
+
+  EXPECT_EQ(first["cells"], second["cells"]);
+}
+
+TEST(Experiment, RunsNoFinishedCellAgain) {
+  const TempDir dir;
+  ASSERT_EQ(run_smoke(dir).code, 0);
+  const auto before = fs::last_write_time(dir.file("out/cells"));
+
+  const Outcome again = run_smoke(dir);
+
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, HasSubstr(", 0 to run"));
+  EXPECT_EQ(fs::last_write_time(dir.file("out/cells")), before);
+}
+
+TEST(Experiment, GoesOnAfterItWasKilled) {
+  const TempDir dir;
+  const TempDir whole;
+  for (const int milliseconds : {60, 150, 250, 350}) {
+    start_kindling({"experiment", "smoke", "--out", dir.file("out"), "--json", "--jobs", "2"})
+        .kill_after(std::chrono::milliseconds(milliseconds));
+  }
+
+  const Outcome outcome = run_smoke(dir);
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json document = parse_json(outcome.out, "stdout");
+  EXPECT_EQ(document["cells"], parse_json(run_smoke(whole).out, "stdout")["cells"]);
+}
+
+TEST(Experiment, StartsNoCellWhenTheTimeIsUp) {
+  const TempDir dir;
+
+  const Outcome outcome = run_smoke(dir, {"--minutes", "0.0000001"});
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(parse_json(outcome.out, "stdout")["finished"], 0);
+}
+
+TEST(Experiment, SaysWhatDataIsMissingAndLeavesItOut) {
+  const TempDir dir;
+  fs::create_directories(dir.file("empty"));
+
+  const Outcome outcome = run_kindling({"experiment", "zesrec-day0", "--data", dir.file("empty"),
+                                        "--out", dir.file("out"), "--json"});
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("amazon2018_office is not there"));
+  EXPECT_TRUE(parse_json(outcome.out, "stdout")["cells"].empty());
+}
+
+TEST(Experiment, ListsAndChecksAllOfThem) {
+  EXPECT_THAT(run_kindling({"experiment", "--list"}).out, HasSubstr("smoke"));
+  EXPECT_EQ(run_kindling({"experiment", "--check", "--data", "/nowhere"}).code, 0);
+}
+
+TEST(Experiment, RefusesAnUnknownNameAndADamagedFile) {
+  const TempDir dir;
+  dir.write("bad.json", R"({"name": "bad", "models": [)");
+
+  const Outcome unknown = run_kindling({"experiment", "smoky", "--out", dir.file("out")});
+  const Outcome damaged =
+      run_kindling({"experiment", "--file", dir.file("bad.json"), "--out", dir.file("out")});
+
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean smoke?"));
+  EXPECT_EQ(damaged.code, 2);
+  EXPECT_THAT(damaged.err, HasSubstr("bad.json"));
+  EXPECT_FALSE(fs::exists(dir.file("out")));
+}
+
+TEST(Experiment, KeepsFinishedCellsWhenOneCannotBeWritten) {
+  const TempDir dir;
+  ASSERT_EQ(run_smoke(dir, {"--seeds", "1"}).code, 0);
+  const std::size_t finished = cells_in(dir);
+  ASSERT_GT(finished, 0U);
+
+  // No file may grow: what a full disk does to every write.
+  const Outcome full = testing::Process({"/bin/sh", "-c",
+                                         "trap '' XFSZ; ulimit -f 0; exec \"$0\" experiment smoke "
+                                         "--out \"$1\" --json 2>/dev/null",
+                                         KINDLING_PROGRAM, dir.file("out")})
+                           .wait();
+  EXPECT_EQ(full.code, 1);
+  EXPECT_EQ(cells_in(dir), finished);
+
+  const Outcome again = run_smoke(dir);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_GT(cells_in(dir), finished);
+}
+
+TEST(Experiment, NamesADamagedCell) {
+  const TempDir dir;
+  ASSERT_EQ(run_smoke(dir).code, 0);
+  const auto first = fs::directory_iterator(dir.file("out/cells"))->path();
+  write_file(first.string(), "{\"metrics\": 3}");
+
+  const Outcome outcome = run_smoke(dir);
+
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr(first.filename().string()));
+}
+
+}  // namespace
+}  // namespace kindling

@@ -1,0 +1,202 @@
+// Experiment files: what is refused, and what a cell is.
+#include "kindling/eval/experiment.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/data/split.h"
+#include "kindling/data/synthetic.h"
+#include "kindling/eval/experiment_plan.h"
+#include "kindling/eval/next_item_cells.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A plan with `extra` members; `extra` may replace "models" or "pairs".
+Json small_plan() {
+  return Json::parse(R"({"name":"x","seeds":2,
+    "data":[{"name":"a","format":"synthetic"},{"name":"b","format":"synthetic"}],
+    "encoders":[{"name":"h","encoder":"hash"}],
+    "pairs":[{"name":"p","source":"a","target":"b","protocol":"leave-last-out","set":{"dim":8}}],
+    "models":[{"label":"r","model":"random"},{"label":"k","model":"embknn","seeded":false},
+              {"label":"z","model":"zesrec","role":"ours"}]})");
+}
+
+void expect_refused(const Json& plan, const std::string& words) {
+  try {
+    parse_plan(plan.dump(), "x.json");
+    ADD_FAILURE() << "taken: " << plan.dump();
+  } catch (const Error& error) {
+    EXPECT_EQ(exit_code(error.kind()), 2) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr(words));
+    EXPECT_THAT(error.what(), HasSubstr("x.json"));
+  }
+}
+
+TEST(ExperimentPlan, ReadsEveryBuiltInExperiment) {
+  for (const std::string& name : plan_names()) {
+    const ExperimentPlan plan = load_plan(name);
+
+    EXPECT_EQ(plan.name, name);
+  }
+}
+
+TEST(ExperimentPlan, NamesTheNearestExperiment) {
+  try {
+    load_plan("smokee");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kNotFound);
+    EXPECT_EQ(error.hint(), "did you mean smoke?");
+  }
+}
+
+TEST(ExperimentPlan, RefusesEveryPrefixOfASmallFile) {
+  const std::string whole = small_plan().dump();
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_THROW(parse_plan(whole.substr(0, length), "x.json"), Error) << length;
+  }
+}
+
+TEST(ExperimentPlan, RefusesUnknownNames) {
+  const auto changed = [](const char* pointer, const Json& value) {
+    Json plan = small_plan();
+    plan[Json::json_pointer(pointer)] = value;
+    return plan;
+  };
+  expect_refused(changed("/sead", 3), "sead");
+  expect_refused(changed("/models/2/model", "zesrek"), "did you mean zesrec?");
+  expect_refused(changed("/models/2/set", {{"dimm", 3}}), "dimm");
+  expect_refused(changed("/models/2/kind", "no-shot"), "no-shot");
+  expect_refused(changed("/pairs/0/target", "c"), "data set");
+  expect_refused(changed("/pairs/0/protocol", "leave-one-in"), "leave-one-in");
+  expect_refused(changed("/models/2/encoders", {"minilm"}), "minilm");
+  expect_refused(changed("/models/2/settings", {{"interactions", 5}}), "interactions");
+  expect_refused(changed("/data/0/format", "cvs"), "did you mean csv?");
+  expect_refused(changed("/encoders/0/options", {{"dims", 5}}), "dims");
+  expect_refused(changed("/published", {{"q", Json::object()}}), "pair");
+}
+
+TEST(ExperimentPlan, RefusesValuesOutOfRange) {
+  const auto changed = [](const char* pointer, const Json& value) {
+    Json plan = small_plan();
+    plan[Json::json_pointer(pointer)] = value;
+    return plan;
+  };
+  expect_refused(changed("/seeds", 0), "seeds");
+  expect_refused(changed("/models/2/set", {{"dim", -3}}), "dim");
+  expect_refused(changed("/models/1/label", "r"), "two models");
+  expect_refused(changed("/models/1/label", "../r"), "label");
+  expect_refused(changed("/data/0", {{"name", "a"}, {"format", "csv"}, {"folder", "../.."}}),
+                 "leaves the directory");
+}
+
+TEST(ExperimentPlan, RefusesAModelWithoutTheDomainThatItNeeds) {
+  Json plan = small_plan();
+  plan["pairs"][0].erase("source");
+
+  expect_refused(plan, "z needs the source domain");
+}
+
+TEST(ExperimentPlan, FindsPublishedNumbersOfAPairOrOfTheOneItStandsFor) {
+  Json file = small_plan();
+  file["pairs"][0]["stands_for"] = "paper";
+  file["published"] = {{"paper", {{"z", {{"ndcg@20", 0.5}}}}}};
+
+  const ExperimentPlan plan = parse_plan(file.dump(), "x.json");
+
+  EXPECT_EQ(plan.published_value(plan.pairs[0], "z", "ndcg@20", std::nullopt), 0.5);
+  EXPECT_EQ(plan.published_value(plan.pairs[0], "r", "ndcg@20", std::nullopt), std::nullopt);
+}
+
+PreparedData prepared_for_small_plan(const std::string& fingerprint = "1") {
+  PreparedData prepared;
+  prepared.sets["a"] = {"data/a", {{"fingerprint", fingerprint}}};
+  prepared.sets["b"] = {"data/b", {{"fingerprint", "2"}}};
+  prepared.vectors["h a"] = {"h-1", "va"};
+  prepared.vectors["h b"] = {"h-1", "vb"};
+  return prepared;
+}
+
+ExperimentRun run_into(const char* folder) {
+  ExperimentRun run;
+  run.out = folder;
+  return run;
+}
+
+std::vector<std::string> names_of(const std::vector<PlannedCell>& cells) {
+  std::vector<std::string> names;
+  for (const PlannedCell& cell : cells) names.push_back(cell.name);
+  return names;
+}
+
+TEST(PlanCells, PutsSeedsOutermostAndSeedlessRowsOnce) {
+  const ExperimentPlan plan = parse_plan(small_plan().dump(), "x.json");
+
+  const auto cells = plan_cells(plan, prepared_for_small_plan(), run_into("out"));
+
+  EXPECT_THAT(names_of(cells), ElementsAre("p.-.r.0", "p.h.k.0", "p.h.z.0", "p.-.r.1", "p.h.z.1"));
+}
+
+TEST(PlanCells, NamesACellByAllThatDecidesIt) {
+  const ExperimentPlan plan = parse_plan(small_plan().dump(), "x.json");
+  Json other = small_plan();
+  other["pairs"][0]["set"]["dim"] = 16;
+  const ExperimentPlan wider = parse_plan(other.dump(), "x.json");
+  const ExperimentRun run = run_into("out");
+
+  const auto cells = plan_cells(plan, prepared_for_small_plan(), run);
+  const auto wide = plan_cells(wider, prepared_for_small_plan(), run);
+  const auto moved = plan_cells(plan, prepared_for_small_plan("3"), run);
+
+  EXPECT_EQ(cells[0].key, wide[0].key);   // random has no option dim
+  EXPECT_NE(cells[2].key, wide[2].key);   // zesrec has
+  EXPECT_NE(cells[2].key, moved[2].key);  // another source
+  EXPECT_EQ(cells[1].key, moved[1].key);  // kNN reads the target only
+  std::set<std::string> keys;
+  for (const PlannedCell& cell : cells) keys.insert(cell.key);
+  EXPECT_EQ(keys.size(), cells.size());
+}
+
+TEST(PlanCells, LeavesOutPairsWithoutTheirData) {
+  const ExperimentPlan plan = parse_plan(small_plan().dump(), "x.json");
+  PreparedData prepared = prepared_for_small_plan();
+  prepared.sets.erase("a");
+
+  EXPECT_TRUE(plan_cells(plan, prepared, run_into("out")).empty());
+}
+
+TEST(FirstInteractions, AreNestedAndKeepTheLastUserWhole) {
+  const Dataset train = make_synthetic_domain("t", {.users = 50}, 3).data;
+  const Rng rng(5);
+
+  const Dataset few = first_interactions(train, 40, rng);
+  const Dataset many = first_interactions(train, 120, rng);
+
+  EXPECT_GE(few.event_count(), 40U);
+  EXPECT_LT(few.event_count(), 40U + 12U);  // at most one user of length 12 too many
+  EXPECT_GE(many.event_count(), 120U);
+  for (UserId user = 0; user < train.user_count(); ++user) {
+    const std::size_t size = few.history(user).size();
+    EXPECT_TRUE(size == 0 || size == train.history(user).size());
+    if (size > 0) {
+      EXPECT_EQ(many.history(user).size(), size);
+    }
+  }
+  EXPECT_EQ(few.item_count(), train.item_count());
+}
+
+TEST(FirstInteractions, AreAllWhenMoreAreAskedFor) {
+  const Dataset train = make_synthetic_domain("t", {.users = 50}, 3).data;
+
+  EXPECT_EQ(first_interactions(train, 1'000'000, Rng(5)).event_count(), train.event_count());
+}
+
+}  // namespace
+}  // namespace kindling
