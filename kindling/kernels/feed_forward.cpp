@@ -166,7 +166,7 @@ void for_blocks(std::size_t rows, std::size_t parts, std::size_t t, const Body& 
 }
 
 double activation_reference(Activation activation, double v) {
-  float x = static_cast<float>(v);
+  auto x = static_cast<float>(v);
   const float zero = 0.0F;
   add_bias_activate_reference(activation, &zero, 1, 1, &x);
   return static_cast<double>(x);
