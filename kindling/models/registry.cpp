@@ -15,7 +15,11 @@
   MODEL(pop, false, false, true, "most popular items of the target's training part")               \
   MODEL(recency, false, false, true, "items by their latest events in the target's training part") \
   MODEL(embknn, true, false, false, "text-vector kNN (Emb-kNN of Ding et al., and its variants)")  \
-  MODEL(zesrec, true, true, false, "Ding, Deoras, Wang, Wang, Zero-Shot Recommender Systems, 2021")
+  MODEL(zesrec, true, true, false,                                                                 \
+        "Ding, Deoras, Wang, Wang, Zero-Shot Recommender Systems, 2021")                           \
+  MODEL(seqrec, false, false, true, "RecGURU's recommender alone (its ablation SeqRec)")           \
+  MODEL(autorec, false, false, true, "RecGURU of one domain: auto-encoder and recommender")        \
+  MODEL(recguru, false, true, true, "Li et al., RecGURU, Generalized User Representations, 2022")
 
 namespace kindling {
 

@@ -27,6 +27,17 @@ OptionValues small_options(const ModelInfo& info) {
   };
   set("dim", "24");
   set("epochs", "6");
+  // RecGURU counts steps.
+  for (const auto& [name, value] :
+       {std::pair{"layers", "1"}, std::pair{"hidden", "32"}, std::pair{"dropout", "0.1"},
+        std::pair{"batch_size", "64"}, std::pair{"embedding_scale", "0.1"}}) {
+    if (std::string_view(info.source).find("RecGURU") != std::string_view::npos) set(name, value);
+  }
+  set("pretrain_steps", "20");
+  set("warmup", "10");
+  set("adversarial_steps", "5");
+  set("finetune_steps", "100");
+  set("finetune_rate", "5e-3");
   return values;
 }
 

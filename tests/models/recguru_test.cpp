@@ -1,0 +1,272 @@
+// RecGURU as a model: learning, resume, divergence, bad input.
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/log.h"
+#include "kindling/data/split.h"
+#include "kindling/data/synthetic.h"
+#include "kindling/kernels/rank_count.h"
+#include "kindling/models/registry.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+OptionValues quick_guru() {
+  return {{"dim", "16"},
+          {"layers", "1"},
+          {"hidden", "32"},
+          {"dropout", "0.1"},
+          {"embedding_scale", "0.1"},
+          {"batch_size", "64"},
+          {"pretrain_steps", "12"},
+          {"adversarial_steps", "8"},
+          {"finetune_steps", "20"},
+          {"warmup", "10"},
+          {"critic_steps", "2"},
+          {"evaluate_every", "5"},
+          {"checkpoint_every", "4"}};
+}
+
+OptionValues with(OptionValues values, const char* name, const char* value) {
+  for (auto& [known, text] : values) {
+    if (known == name) {
+      text = value;
+      return values;
+    }
+  }
+  values.emplace_back(name, value);
+  return values;
+}
+
+// Both domains have the users u0 … u79, or names of their own.
+Dataset rename_users(const Dataset& data, const std::string& prefix) {
+  DatasetBuilder builder(data.has_times);
+  for (ItemId item = 0; item < data.item_count(); ++item) builder.item(data.item_ids().name(item));
+  for (UserId user = 0; user < data.user_count(); ++user) {
+    const UserId added = builder.user(prefix + std::to_string(user));
+    for (const Event& event : data.history(user)) builder.add(added, event.item, event.time);
+  }
+  return std::move(builder).build(data.name);
+}
+
+class RecGuru : public ::testing::Test {
+ protected:
+  RecGuru() {
+    const SyntheticWorld world = make_synthetic_world({.users = 80, .items = 40, .stay = 0.7}, 5);
+    source_ = rename_users(world.source.data, "u");
+    target_ = rename_users(world.target.data, "u");
+    set_log_level(LogLevel::kQuiet);
+  }
+  ~RecGuru() override { set_log_level(LogLevel::kInfo); }
+
+  TrainTask task() const {
+    TrainTask task;
+    task.source = Domain{&source_, nullptr};
+    task.target_train = Domain{&target_, nullptr};
+    return task;
+  }
+
+  Matrix scores(const Recommender& model) const {
+    std::vector<Query> queries;
+    for (UserId user = 0; user < 10; ++user) queries.push_back({target_.history(user)});
+    std::vector<ItemId> items(target_.item_count());
+    std::iota(items.begin(), items.end(), 0U);
+    return model.score({&target_, nullptr}, queries, items);
+  }
+
+  static void expect_equal(const Matrix& a, const Matrix& b) {
+    ASSERT_EQ(a.rows() * a.cols(), b.rows() * b.cols());
+    for (std::size_t i = 0; i < a.rows() * a.cols(); ++i) ASSERT_EQ(a.data()[i], b.data()[i]) << i;
+  }
+
+  Dataset source_;
+  Dataset target_;
+};
+
+TEST_F(RecGuru, RecordsTheCurvesOfFigure2) {
+  const auto model = make_model("recguru", quick_guru());
+  FitContext context;
+
+  model->fit(task(), context);
+
+  const Json details = model->details();
+  for (const char* curve : {"reconstruction_a", "reconstruction_b", "wasserstein", "critic",
+                            "overlap", "finetune", "finetune_reconstruction"}) {
+    ASSERT_TRUE(details.at("curves").contains(curve)) << curve;
+  }
+  EXPECT_EQ(details.at("curves").at("reconstruction_a").size(), 3U);  // steps 0, 10, 12
+  EXPECT_EQ(details.at("shared_users"), 80);
+  EXPECT_EQ(context.history.size(), 4U);
+}
+
+TEST_F(RecGuru, ReconstructionLossFalls) {
+  const auto model =
+      make_model("autorec", with(with(quick_guru(), "pretrain_steps", "101"), "dropout", "0"));
+  FitContext context;
+
+  model->fit(task(), context);
+
+  const Json details = model->details();
+  const Json& curve = details.at("curves").at("reconstruction_b");
+  EXPECT_LT(curve.back().at(1).get<double>(), 0.8 * curve.front().at(1).get<double>());
+}
+
+TEST_F(RecGuru, ResumedEndsWhereAnUninterruptedRunEnds) {
+  for (const char* name : {"recguru", "seqrec"}) {
+    const auto whole = make_model(name, quick_guru());
+    FitContext plain;
+    whole->fit(task(), plain);
+    // Interrupted in every phase in turn, each time a few steps after a checkpoint.
+    const testing::TempDir folder;
+    int asked = 0;
+    int runs = 0;
+    std::unique_ptr<Recommender> parts;
+    for (bool done = false; !done; ++runs) {
+      parts = make_model(name, quick_guru());
+      FitContext context;
+      context.checkpoint = folder.file("checkpoint");
+      context.resume = true;
+      const int limit = asked + 7;
+      context.should_stop = [&asked, limit] { return ++asked > limit; };
+      try {
+        parts->fit(task(), context);
+        done = true;
+      } catch (const Error& error) {
+        ASSERT_EQ(error.kind(), Kind::kIo) << error.what();
+      }
+    }
+
+    EXPECT_GT(runs, 2);
+    expect_equal(scores(*whole), scores(*parts));
+  }
+}
+
+TEST_F(RecGuru, RefusesTheCheckpointOfAnotherRun) {
+  const testing::TempDir folder;
+  FitContext context;
+  context.checkpoint = folder.file("checkpoint");
+  make_model("seqrec", quick_guru())->fit(task(), context);
+  context.resume = true;
+  context.seed = 2;
+
+  EXPECT_THROW(make_model("seqrec", quick_guru())->fit(task(), context), Error);
+}
+
+TEST_F(RecGuru, GoesOnFromTheLastGoodStateWhenTheCriticDiverges) {
+  const auto model = make_model(
+      "recguru", with(with(quick_guru(), "adversarial_rate", "1e9"), "adversarial_steps", "12"));
+  FitContext context;
+
+  model->fit(task(), context);
+
+  EXPECT_GT(model->details().at("divergences").get<int>(), 0);
+  const Matrix found = scores(*model);
+  for (std::size_t i = 0; i < found.rows() * found.cols(); ++i) {
+    ASSERT_TRUE(std::isfinite(found.data()[i]));
+  }
+}
+
+TEST_F(RecGuru, LearnsWithoutCommonUsersAndSaysThatTheOverlapLossIsSkipped) {
+  source_ = rename_users(source_, "a");
+  const auto model = make_model("recguru", quick_guru());
+  FitContext context;
+
+  model->fit(task(), context);
+
+  EXPECT_EQ(model->details().at("overlap_loss"), "skipped: no common users");
+  EXPECT_FALSE(model->details().at("curves").contains("overlap"));
+}
+
+TEST_F(RecGuru, RefusesAnEmptyDomain) {
+  DatasetBuilder builder(false);
+  builder.item("thing");
+  builder.user("nobody");
+  const Dataset empty = std::move(builder).build("empty");
+  TrainTask lacking = task();
+  lacking.source = Domain{&empty, nullptr};
+  FitContext context;
+  try {
+    make_model("recguru", quick_guru())->fit(lacking, context);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadInput);
+    EXPECT_EQ(error.place(), "empty");
+  }
+}
+
+TEST_F(RecGuru, TakesSequencesOfOneItem) {
+  DatasetBuilder builder(false);
+  for (int item = 0; item < 5; ++item) builder.item("i" + std::to_string(item));
+  for (UserId user = 0; user < 12; ++user) {
+    builder.add(builder.user("u" + std::to_string(user)), user % 5, 0);
+  }
+  target_ = std::move(builder).build("short");
+  for (const char* user : {"whole", "past"}) {
+    const auto model = make_model("recguru", with(quick_guru(), "finetune_user", user));
+    FitContext context;
+
+    model->fit(task(), context);
+
+    EXPECT_TRUE(std::isfinite(scores(*model)(0, 0)));
+  }
+}
+
+TEST_F(RecGuru, KeepsTheBestValidatedStateAndStopsEarly) {
+  int asked = 0;
+  FitContext context;
+  context.validate = [&](const Recommender& model) {
+    EXPECT_TRUE(std::isfinite(scores(model)(0, 0)));
+    return ++asked == 2 ? 0.5 : 0.1;
+  };
+  const auto model =
+      make_model("recguru", with(with(quick_guru(), "finetune_steps", "500"), "patience", "3"));
+
+  model->fit(task(), context);
+
+  EXPECT_EQ(asked, 5);
+  EXPECT_EQ(model->details().at("best_step"), 10);
+  EXPECT_EQ(model->details().at("finetune_steps"), 25);
+  EXPECT_EQ(context.history.back().validation_loss, 0.9);
+}
+
+TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
+  const std::vector<std::pair<const char*, const char*>> switches = {
+      {"profile", "paper"},
+      {"profile", "released"},
+      {"adversary", "bce"},
+      {"adversary", "none"},
+      {"overlap_loss", "l2"},
+      {"positions", "learned"},
+      {"tables", "dense"},
+      {"finetune_user", "past"},
+      {"finetune_detach", "false"},
+      {"finetune_loss", "bpr"},
+      {"finetune_reconstruction", "false"},
+      {"recommender_start", "random"}};
+  for (const auto& [name, value] : switches) {
+    const auto model = make_model("recguru", with(quick_guru(), name, value));
+    FitContext context;
+
+    model->fit(task(), context);
+
+    EXPECT_TRUE(std::isfinite(scores(*model)(0, 0))) << name << "=" << value;
+    EXPECT_EQ(model->details().at("options").at("pretrain_steps"), 12);
+  }
+}
+
+TEST(RecGuruOptions, AProfileSetsWhatIsNotGiven) {
+  try {
+    make_model("recguru", {{"profile", "released"}, {"heads", "3"}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadOption);
+  }
+}
+
+}  // namespace
+}  // namespace kindling
