@@ -1,3 +1,4 @@
+// The update controller row by row in double: slow, plain, and what the fast one is held to.
 #include <algorithm>
 #include <cmath>
 
