@@ -9,8 +9,9 @@
 
 // The second table: models that adapt to scenarios. One line a model, as in registry.cpp; its file
 // defines make() and describe() in the namespace of its name.
-#define KINDLING_FEW_SHOT_MODELS(MODEL) \
-  MODEL(itempop, "counts of the scenario's support pairs; the floor of Du et al., KDD 2019")
+#define KINDLING_FEW_SHOT_MODELS(MODEL)                                                      \
+  MODEL(itempop, "counts of the scenario's support pairs; the floor of Du et al., KDD 2019") \
+  MODEL(s2meta, "Du et al., Sequential Scenario-Specific Meta Learner, KDD 2019")
 
 namespace kindling {
 
