@@ -67,6 +67,9 @@ void WeightFiles::open_shards(const std::string& directory, const std::string& i
     throw Error(Kind::kBadInput, "\"weight_map\" is missing or not an object", index_path);
   }
   std::map<std::string, std::vector<std::string>> shards;
+  if (index.at("weight_map").empty()) {
+    throw Error(Kind::kBadInput, "\"weight_map\" names no tensor", index_path);
+  }
   for (const auto& [tensor, shard] : index.at("weight_map").items()) {
     if (!shard.is_string()) {
       throw Error(Kind::kBadInput, "tensor " + quote(tensor) + ": its file is not a string",
