@@ -64,6 +64,7 @@ struct Case {
   const char* network;
   const char* bound;
   const char* activation;
+  double residual = 0.0;
 };
 void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
@@ -74,6 +75,8 @@ TEST_P(ObjectiveGradient, MatchesFiniteDifferences) {
   options.network = GetParam().network;
   options.bound = GetParam().bound;
   options.activation = GetParam().activation;
+  options.residual = GetParam().residual;
+  options.residual_decay = 0.5;
   Tiny tiny_net(options);
   // Away from the symmetric start, where the posterior equals the prior.
   std::vector<torch::Tensor> inputs = tiny_net.net->parameters();
@@ -98,9 +101,50 @@ INSTANTIATE_TEST_SUITE_P(Variants, ObjectiveGradient,
                                            Case{"map_hrnn", "map", "hrnn", "simplified", "none"},
                                            Case{"map_hgru", "map", "hgru", "simplified", "none"},
                                            Case{"map_tcn", "map", "tcn", "simplified", "none"},
+                                           Case{"map_residual", "map", "gru", "simplified", "none",
+                                                2.0},
                                            Case{"full", "full", "gru", "simplified", "none"},
                                            Case{"full_general", "full", "gru", "general", "none"}),
                          [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST(ItemNetwork, OrthogonalStartKeepsTheAnglesOfTheTexts) {
+  Options options = tiny("vanilla");
+  options.dim = 6;  // at least the width: nothing is lost
+  options.item_init = "orthogonal";
+  const Tiny tiny_net(options);
+
+  const torch::Tensor v = tiny_net.net->item_means(tiny_net.corpus.items, false);
+
+  const torch::Tensor texts = tiny_net.corpus.items.mm(tiny_net.corpus.items.t());
+  EXPECT_TRUE(torch::allclose(v.mm(v.t()), texts, 1e-5, 1e-5));
+}
+
+TEST(Residual, WindowsGiveTheStatesOfTheWholeSequence) {
+  Options options = tiny("vanilla");
+  options.residual = 2.0;
+  options.residual_decay = 0.5;
+  const Tiny tiny_net(options);
+  tiny_net.net->eval();
+  const SequenceBatch whole = tiny_batch();
+  SequenceBatch first = whole;
+  first.offsets = {0, 2, 3};
+  first.inputs = {kDummyItem, 0, kDummyItem};
+  SequenceBatch second = whole;
+  second.offsets = {0, 1, 2};
+  second.inputs = {1, 3};
+
+  CarriedStates carried;
+  const auto states = [&](const SequenceBatch& batch, CarriedStates* state) {
+    return tiny_net.net->user_states(tiny_net.corpus.items.slice(1, 0, 3), batch.inputs, batch,
+                                     state, false, Rng(1));
+  };
+  const torch::Tensor expected = states(whole, nullptr);
+  states(first, &carried);
+  const torch::Tensor rest = states(second, &carried);
+
+  EXPECT_TRUE(torch::allclose(rest[0], expected[2]));
+  EXPECT_TRUE(torch::allclose(rest[1], expected[4]));
+}
 
 TEST(Objective, AtZeroOffsetsMapEqualsVanilla) {
   Options options = tiny("map");

@@ -108,6 +108,9 @@ INSTANTIATE_TEST_SUITE_P(
                 {{"softmax", "sampled"}, {"negatives", "64"}, {"offsets", "dense"}}},
         Setting{"adam", {{"optimizer", "adam"}, {"learning_rate", "0.01"}, {"eps", "1e-8"}}},
         Setting{"clip", {{"clip", "1"}}},
+        Setting{"residual",
+                {{"residual", "5"}, {"residual_decay", "0.5"}, {"item_init", "orthogonal"}}},
+        Setting{"unit_rows", {{"input_scale", "partial"}, {"unit_rows", "true"}}},
         Setting{"windows", {{"full_length", "4"}, {"window", "3"}}}),
     [](const auto& tested) { return std::string(tested.param.name); });
 

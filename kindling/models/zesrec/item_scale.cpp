@@ -33,7 +33,7 @@ void divide_by_mean_norm(Matrix& x) {
   }
 }
 
-void unit_rows(Matrix& x) {
+void make_unit_rows(Matrix& x) {
   for (std::size_t r = 0; r < x.rows(); ++r) {
     const double norm = row_norm(x.row(r));
     if (!(norm > 0.0)) continue;
@@ -66,17 +66,15 @@ void standardise_columns(Matrix& x) {
 
 }  // namespace
 
-Matrix scale_items(MatrixView vectors, const std::string& how, double whiten_exponent) {
+Matrix scale_items(MatrixView vectors, const Options& options) {
   Matrix x = copy_of(vectors);
-  if (how == "none") return x;
-  if (how == "l2") {
-    unit_rows(x);
-    return x;
-  }
+  const std::string& how = options.input_scale;
+  if (how == "l2") make_unit_rows(x);
   if (how == "standardise") standardise_columns(x);
   if (how == "whiten") x = Whitening(x, 1.0).apply(x);
-  if (how == "partial") x = Whitening(x, whiten_exponent).apply(x);
-  divide_by_mean_norm(x);
+  if (how == "partial") x = Whitening(x, options.whiten_exponent).apply(x);
+  if (how != "none" && how != "l2") divide_by_mean_norm(x);
+  if (options.unit_rows) make_unit_rows(x);
   return x;
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "kindling/base/parallel.h"
+#include "kindling/kernels/linear_algebra.h"
+#include "kindling/nn/decayed_mean.h"
 #include "kindling/nn/losses.h"
 #include "kindling/nn/tensors.h"
 
@@ -18,6 +20,20 @@ torch::Tensor uniform_tensor(std::vector<std::int64_t> shape, double limit, Rng 
     values[i] = static_cast<float>(rng.uniform(-limit, limit));
   }
   return tensor;
+}
+
+// W [D, E] as option item_init says.
+torch::Tensor item_weight(const Options& options, std::int64_t input_dim, const Rng& rng) {
+  const double xavier = std::sqrt(6.0 / static_cast<double>(input_dim + options.dim));
+  if (options.item_init == "xavier") {
+    return uniform_tensor({options.dim, input_dim}, xavier, rng.fork("item_weight"));
+  }
+  const std::int64_t rows = std::min(options.dim, input_dim);
+  const std::int64_t cols = std::max(options.dim, input_dim);
+  torch::Tensor basis = uniform_tensor({rows, cols}, xavier, rng.fork("item_weight"));
+  kernels::orthonormal_rows(static_cast<std::size_t>(rows), static_cast<std::size_t>(cols),
+                            basis.data_ptr<float>());
+  return options.dim <= input_dim ? basis : basis.t().contiguous();
 }
 
 // A stream for each row, so that the numbers do not depend on the number of threads.
@@ -70,9 +86,7 @@ StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t
 
 Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : options_(options) {
   const std::int64_t d = options.dim;
-  const double xavier = std::sqrt(6.0 / static_cast<double>(input_dim + d));
-  weight_ = register_parameter("item_weight",
-                               uniform_tensor({d, input_dim}, xavier, rng.fork("item_weight")));
+  weight_ = register_parameter("item_weight", item_weight(options, input_dim, rng));
   bias_ = register_parameter("item_bias", torch::zeros({d}));
   dummy_ = register_parameter("dummy", uniform_tensor({d}, 0.1, rng.fork("dummy")));
   nn::UserNetworkOptions user;
@@ -190,6 +204,13 @@ torch::Tensor Net::row_weights(const StepRows& step, const Corpus& corpus) const
   return torch::tensor(weights, torch::kFloat32);
 }
 
+torch::Tensor Net::recent(const torch::Tensor& x, const SequenceBatch& batch,
+                          CarriedStates* carried) const {
+  if (!(options_.residual_decay > 0)) return x;
+  return nn::decayed_mean(x, batch, options_.residual_decay,
+                          carried == nullptr ? nullptr : &carried->at(3));
+}
+
 torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<std::int64_t>& inputs,
                                const SequenceBatch& batch, CarriedStates* carried, bool draw,
                                const Rng& rng, torch::Tensor* user_penalty) {
@@ -203,7 +224,7 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
     Rng stream = rng.fork("dropout.in");
     x = nn::dropout(x, p, stream);
   }
-  if (carried != nullptr) carried->resize(3);
+  if (carried != nullptr) carried->resize(4);
   const auto run = [&](const std::shared_ptr<nn::UserNetwork>& network, std::size_t slot) {
     Rng stream = rng.fork("dropout.user", slot);
     return network->forward(x, batch, carried == nullptr ? nullptr : &carried->at(slot), stream);
@@ -222,7 +243,7 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
   } else {
     u = run(user_, 0);
   }
-  if (residual_.defined()) u = u + residual_ * last;
+  if (residual_.defined()) u = u + residual_ * recent(last, batch, carried);
   if (p > 0) {
     Rng stream = rng.fork("dropout.out");
     u = nn::dropout(u, p, stream);

@@ -46,7 +46,7 @@ struct Objective {
   std::int64_t targets = 0;
 };
 
-// The carried states of the user networks: f_seq, and the posterior's two (general bound).
+// The carried states: f_seq, the posterior's two networks (general bound), the residual path.
 using CarriedStates = std::vector<nn::NetworkState>;
 
 class Net : public torch::nn::Module {
@@ -84,6 +84,9 @@ class Net : public torch::nn::Module {
   };
   ItemSample training_items(const torch::Tensor& x, const StepRows& step, bool penalty,
                             const Rng& rng);
+  // What the residual path reads: the last item, or the decayed mean of the history.
+  torch::Tensor recent(const torch::Tensor& x, const SequenceBatch& batch,
+                       CarriedStates* carried) const;
   torch::Tensor linear(const torch::Tensor& x, const torch::Tensor& weight,
                        const torch::Tensor& bias) const;
   torch::Tensor row_weights(const StepRows& step, const Corpus& corpus) const;

@@ -22,7 +22,10 @@ struct Options {
   std::string activation = "none";
   std::string input_scale = "mean_norm";
   double whiten_exponent = 0.5;
+  bool unit_rows = false;
+  std::string item_init = "xavier";
   double residual = 0.0;
+  double residual_decay = 0.0;
   double dropout = 0.2;
   double lambda_v = 100.0;
   double offset_init = 0.0;
@@ -89,10 +92,17 @@ struct Options {
           "what is done to the item vectors of each domain before W [Z22]");
     field("whiten_exponent", whiten_exponent, kUnit,
           "input_scale=partial: 0 leaves the spectrum, 1 whitens fully [Z22]");
+    field("unit_rows", unit_rows, kAny,
+          "every item vector is scaled to the same length after that, as cosine kNN does [Z22]");
+    field("item_init", item_init, one_of({"xavier", "orthogonal"}),
+          "start of W [Z12]; orthogonal keeps the angles of the text vectors (exactly when dim is "
+          "at least their width)");
     field(
         "residual", residual, kNotNegative,
         "above 0: the last item's vector, times a trained factor that starts here, is added to the "
         "user vector; not in the paper");
+    field("residual_decay", residual_decay, between(0, 1),
+          "the path reads the mean of the history weighted by this^age; 0: the last item alone");
     field("dropout", dropout, kRate, "on inputs and outputs of the user network [Z13]");
     field("lambda_v", lambda_v, kNotNegative,
           "precision of the item offsets; acts as lambda_v / training targets [Z14]");

@@ -77,9 +77,7 @@ class Core {
     seed_ = context.seed;
     build(static_cast<std::int64_t>(vectors.dim()));
     net_->to(device);
-    const torch::Tensor items =
-        nn::copy_matrix(scale_items(vectors.values, options_.input_scale, options_.whiten_exponent))
-            .to(device);
+    const torch::Tensor items = nn::copy_matrix(scale_items(vectors.values, options_)).to(device);
     facts_ = train_network(*net_, items, *task.source, options_, context);
     net_->offsets = torch::Tensor();  // dropped: they belong to the source's items
     net_->to(torch::kCPU);
@@ -159,8 +157,7 @@ class Core {
       const torch::NoGradGuard no_grad;
       auto fresh = std::make_shared<Prepared>();
       fresh->key = key;
-      fresh->x = nn::copy_matrix(
-          scale_items(vectors.values, options_.input_scale, options_.whiten_exponent));
+      fresh->x = nn::copy_matrix(scale_items(vectors.values, options_));
       fresh->means = net().item_means(fresh->x, false);
       prepared_ = std::move(fresh);
     }
