@@ -31,7 +31,7 @@ using kindling::Matrix;
 using kindling::TokenId;
 
 constexpr int kRounds = 5;
-constexpr std::size_t kDefaultTexts = 2000;
+constexpr std::size_t kDefaultTexts = 800;
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());

@@ -26,8 +26,9 @@ void parallel_for(std::size_t count, std::size_t grain,
   if (count == 0) return;
   grain = std::max<std::size_t>(grain, 1);
   const auto workers = static_cast<std::size_t>(std::max(1, threads()));
-  // Four pieces a thread even out pieces of unequal cost.
-  const std::size_t step = std::max(grain, (count + workers * 4 - 1) / (workers * 4));
+  // Several pieces a thread even out pieces of unequal cost; with few, the last one is waited for.
+  constexpr std::size_t kPieces = 16;
+  const std::size_t step = std::max(grain, (count + workers * kPieces - 1) / (workers * kPieces));
   const auto pieces = static_cast<std::ptrdiff_t>((count + step - 1) / step);
   if (pieces == 1 || workers == 1 || omp_in_parallel() != 0) {
     body(0, count);

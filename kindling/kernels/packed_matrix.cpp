@@ -61,6 +61,29 @@ template <std::size_t kCount>
   }
 }
 
+// Fewer rows than a full tile has.
+void multiply_rest(const float* x, std::size_t rows, std::size_t in, const float* panel, float* y,
+                   std::size_t stride) {
+  switch (rows) {
+    case 7:
+      return multiply_tile<7>(x, in, panel, y, stride);
+    case 6:
+      return multiply_tile<6>(x, in, panel, y, stride);
+    case 5:
+      return multiply_tile<5>(x, in, panel, y, stride);
+    case 4:
+      return multiply_tile<4>(x, in, panel, y, stride);
+    case 3:
+      return multiply_tile<3>(x, in, panel, y, stride);
+    case 2:
+      return multiply_tile<2>(x, in, panel, y, stride);
+    case 1:
+      return multiply_tile<1>(x, in, panel, y, stride);
+    default:
+      return;
+  }
+}
+
 // `rows` rows against one panel.
 void multiply_panel(const float* x, std::size_t rows, std::size_t in, const float* panel, float* y,
                     std::size_t stride) {
@@ -68,10 +91,7 @@ void multiply_panel(const float* x, std::size_t rows, std::size_t in, const floa
   for (; r + kRows <= rows; r += kRows) {
     multiply_tile<kRows>(x + r * in, in, panel, y + r * stride, stride);
   }
-  for (; r + 3 <= rows; r += 3) {
-    multiply_tile<3>(x + r * in, in, panel, y + r * stride, stride);
-  }
-  for (; r < rows; ++r) multiply_tile<1>(x + r * in, in, panel, y + r * stride, stride);
+  multiply_rest(x + r * in, rows - r, in, panel, y + r * stride, stride);
 }
 
 // A panel of which only the first `width` outputs exist: through a block that takes all of them.
