@@ -254,11 +254,11 @@ std::vector<VectorJob> vector_jobs(const ExperimentPlan& plan, const PreparedDat
                       .fit_on = {},
                       .name = {}};
         if (!seen.insert(job.key).second) continue;
-        std::set<std::string> texts;
+        std::set<std::string> texts;  // of all sides, so that the name is the same on each
         for (const auto& [other_role, other] : pair.data) {
-          if (!encoder.fit_pair || other == data) continue;
-          job.fit_on.push_back(prepared.sets.at(other).directory);
+          if (!encoder.fit_pair) continue;
           texts.insert(prepared.sets.at(other).facts["fingerprint"].get<std::string>());
+          if (other != data) job.fit_on.push_back(prepared.sets.at(other).directory);
         }
         const Json what = {{"encoder", encoder.encoder},
                            {"options", options_json(encoder.options)},
