@@ -27,6 +27,7 @@ no_unsafe_loading() {
 
 step "asset and demo tools" python3 tools/fetch_assets.py --self-test
 step "no pickle, no TorchScript" no_unsafe_loading
+step "format, floors, spelling" tools/lint.sh --quick
 step "build (dev, -Werror)" tools/build.sh dev "$jobs"
 step "lint" tools/lint.sh
 step "build (asan)" tools/build.sh asan "$jobs"
