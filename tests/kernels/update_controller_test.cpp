@@ -154,10 +154,10 @@ TEST(UpdateController, ReferenceGradientMatchesFiniteDifferences) {
     return sum;
   };
   // The reference's later steps have rounded θ: the products use the exact one from here on.
-  std::vector<ControllerReference::Step> upto;
+  std::vector<ControllerReference::Step> before;
   for (auto& step : run.steps) {
-    if (!upto.empty()) step.theta = run.reference.run(upto);
-    upto.push_back(step);
+    if (!before.empty()) step.theta = run.reference.run(before);
+    before.push_back(step);
   }
   d_theta = run.d_theta;
   run.reference.backward(run.steps, d_theta, gradient);
