@@ -23,7 +23,7 @@ struct OverlapArguments {
 };
 
 Json facts_of(const Dataset& data, const std::string& out) {
-  const double users = static_cast<double>(data.user_count());
+  const auto users = static_cast<double>(data.user_count());
   return {{"dataset", out},
           {"users", data.user_count()},
           {"items", data.item_count()},
