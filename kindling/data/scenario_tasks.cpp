@@ -12,6 +12,7 @@ namespace kindling {
 
 std::vector<ItemId> items_of(const std::vector<UserItem>& pairs) {
   std::vector<ItemId> items;
+  items.reserve(pairs.size());
   for (const UserItem& pair : pairs) items.push_back(pair.item);
   std::sort(items.begin(), items.end());
   items.erase(std::unique(items.begin(), items.end()), items.end());

@@ -65,6 +65,7 @@ struct Vectors {
 Vectors user_vectors(const VectorRecommender& model, const Domain& domain,
                      std::vector<UserId> users, std::size_t events, bool cosine) {
   std::vector<Query> queries;
+  queries.reserve(users.size());
   for (const UserId user : users) queries.push_back({domain.data->history(user).first(events)});
   Vectors all{std::move(users), model.user_vectors(domain, queries)};
   if (cosine) normalise_rows(all.values);

@@ -22,6 +22,7 @@ struct DataPlaces {
   int threads = 1;
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): Json checks itself when it is moved
 struct PreparedSet {
   std::string directory;
   Json facts;  // {"fingerprint","users","items","events"}

@@ -51,7 +51,7 @@ const Json& object_of(const Json& value, const Names& members, const std::string
 
 // Names become parts of file names.
 std::string name_of(const Json& object, const std::string& member, const std::string& place) {
-  const auto name = json_get<std::string>(object, member, place);
+  auto name = json_get<std::string>(object, member, place);
   const bool fits = !name.empty() && name.size() <= 80 && name.front() != '.' &&
                     std::all_of(name.begin(), name.end(), [](unsigned char c) {
                       return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
@@ -83,7 +83,7 @@ OptionValues set_of(const Json& object, const std::string& place) {
   const auto set = json_get_or<Json>(object, "set", Json::object(), place);
   if (!set.is_object()) refuse(place + ".set", "expected an object");
   for (const auto& [name, value] : set.items()) {
-    values.emplace_back(name, value_text(value, place + ".set." + name));
+    values.emplace_back(name, value_text(value, fmt::format("{}.set.{}", place, name)));
   }
   return values;
 }
@@ -93,7 +93,7 @@ std::map<std::string, std::string> options_of(const Json& object, const std::str
   const auto set = json_get_or<Json>(object, "options", Json::object(), place);
   if (!set.is_object()) refuse(place + ".options", "expected an object");
   for (const auto& [name, value] : set.items()) {
-    values[name] = value_text(value, place + ".options." + name);
+    values[name] = value_text(value, fmt::format("{}.options.{}", place, name));
   }
   return values;
 }

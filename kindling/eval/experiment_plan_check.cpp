@@ -77,7 +77,8 @@ void check_published(const ExperimentPlan& plan, const Names& pairs, const Names
                                   std::all_of(value.begin(), value.end(), [](const Json& one) {
                                     return one.is_number() || one.is_null();
                                   }));
-        if (!numbers) refuse(here + "." + metric, "expected a number, or one a sweep value");
+        if (!numbers)
+          refuse(fmt::format("{}.{}", here, metric), "expected a number, or one a sweep value");
       }
     }
   }
