@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/few_shot.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/eval/evaluate_run.h"
+#include "kindling/eval/few_shot_run.h"
 
 namespace kindling::cli {
 
@@ -18,21 +20,9 @@ struct EvaluateArguments {
   std::vector<std::string> settings;
   std::vector<std::int64_t> cutoffs;
   std::string candidates;
+  FewShotArguments few_shot;
   std::vector<std::string> beside{"auto"};
 };
-
-OptionValues parse_settings(const std::vector<std::string>& settings) {
-  OptionValues values;
-  for (const std::string& setting : settings) {
-    const auto equal = setting.find('=');
-    if (equal == std::string::npos || equal == 0) {
-      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
-                  "--set");
-    }
-    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
-  }
-  return values;
-}
 
 void print_table(const Json& document) {
   fmt::print("{} on {}, {}: {} queries, {} candidates, {:.1f} s\n",
@@ -93,8 +83,30 @@ void choose_candidates(EvaluateArguments& arguments) {
   for (const std::string& other : beside) options.beside.push_back(parse(other));
 }
 
+void run_few_shot(const EvaluateArguments& arguments, const Common& common) {
+  FewShotEvaluateRun few;
+  few.model = arguments.run.model;
+  few.scenarios = arguments.few_shot.scenarios;
+  few.role = arguments.few_shot.role;
+  few.options = parse_settings(arguments.settings, "--set");
+  few.vectors = vector_method(arguments.run.vectors);
+  few.vector_options = parse_settings(arguments.few_shot.vector_settings, "--vector-set");
+  few.seed = arguments.run.seed;
+  few.seeds = arguments.run.seeds;
+  if (!arguments.cutoffs.empty()) few.cutoffs = arguments.cutoffs;
+  few.ties = arguments.few_shot.ties;
+  print_few_shot(run_few_shot_evaluation(few), common);
+}
+
 void run_evaluate(EvaluateArguments arguments, const Common& common) {
-  arguments.run.options = parse_settings(arguments.settings);
+  if (!arguments.few_shot.scenarios.empty()) return run_few_shot(arguments, common);
+  for (const char* needed : {"--target", "--protocol"}) {
+    const bool target = std::string_view(needed) == "--target";
+    if ((target ? arguments.run.target : arguments.run.evaluation.protocol).empty()) {
+      throw Error(Kind::kBadOption, "is required", needed, "or --scenarios for a few-shot model");
+    }
+  }
+  arguments.run.options = parse_settings(arguments.settings, "--set");
   choose_candidates(arguments);
   const Json document = run_evaluation(arguments.run);
   if (common.json) {
@@ -111,12 +123,12 @@ void add_evaluate(CLI::App& app, Common& common) {
   auto arguments = std::make_shared<EvaluateArguments>();
   EvaluateRun& run = arguments->run;
   EvaluationOptions& options = run.evaluation;
+  options.protocol.clear();  // to be named
   verb->add_option("MODEL", run.model, "model directory, or the name of a model without a source")
       ->required();
-  verb->add_option("--target", run.target, "dataset directory")->required();
+  verb->add_option("--target", run.target, "dataset directory");
   verb->add_option("--protocol", options.protocol,
-                   "time-split, leave-last-out, leave-two-out, mind-day or mind-week")
-      ->required();
+                   "time-split, leave-last-out, leave-two-out, mind-day or mind-week");
   verb->add_option("--k", arguments->cutoffs,
                    "cut-offs of the metrics; default 10,20; leave-two-out: 5,10,20")
       ->delimiter(',');
@@ -135,6 +147,7 @@ void add_evaluate(CLI::App& app, Common& common) {
                  "lists as RecGURU's code draws them: with repeats, see the documentation [R12]");
   verb->add_option("--vectors", run.vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
+  add_few_shot(*verb, arguments->few_shot, true);
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
   verb->add_option("--seed", run.seed, "first seed")->capture_default_str();
   verb->add_option("--seeds", run.seeds, "number of seeds; mean and sd are given");

@@ -20,9 +20,10 @@ constexpr int kFailure = 1;
 
 using AddVerb = void (*)(CLI::App&, Common&);
 // One line a verb.
-const std::vector<AddVerb> kVerbs = {add_import,    add_inspect,    add_overlap, add_candidates,
-                                     add_embed,     add_models,     add_train,   add_evaluate,
-                                     add_recommend, add_experiment, add_report};
+const std::vector<AddVerb> kVerbs = {add_import,   add_inspect,   add_overlap, add_candidates,
+                                     add_embed,    add_scenarios, add_models,  add_train,
+                                     add_evaluate, add_recommend, add_adapt,   add_experiment,
+                                     add_report};
 
 int report_error(const std::string& text, int code) {
   fmt::print(stderr, "kindling: {}\n", text);

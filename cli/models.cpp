@@ -1,10 +1,12 @@
 // kindling models: what there is, what each needs, and its options.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "cli/verbs.h"
+#include "kindling/models/few_shot.h"
 #include "kindling/models/registry.h"
 
 namespace kindling::cli {
@@ -19,9 +21,32 @@ Json needs_of(const ModelInfo& info) {
   return needs;
 }
 
-Json options_of(const ModelInfo& info) {
+// A row of either table.
+struct Row {
+  std::string name;
+  std::string source;
+  Json needs;
+  std::vector<OptionInfo> (*describe)();
+};
+
+Row row_of(const ModelInfo& info) {
+  return {info.name, info.source, needs_of(info), info.describe};
+}
+
+Row row_of(const FewShotInfo& info) {
+  return {info.name, info.source, Json::array({"scenarios"}), info.describe};
+}
+
+std::vector<Row> all_rows() {
+  std::vector<Row> rows;
+  for (const ModelInfo& info : all_models()) rows.push_back(row_of(info));
+  for (const FewShotInfo& info : few_shot_models()) rows.push_back(row_of(info));
+  return rows;
+}
+
+Json options_of(const Row& row) {
   Json options = Json::array();
-  for (const OptionInfo& option : info.describe()) {
+  for (const OptionInfo& option : row.describe()) {
     options.push_back({{"name", option.name},
                        {"type", option.type},
                        {"default", option.value},
@@ -39,28 +64,27 @@ std::string sentence(const Json& needs) {
 
 void list_models(const Common& common) {
   Json all = Json::array();
-  for (const ModelInfo& info : all_models()) {
+  for (const Row& row : all_rows()) {
     if (common.json) {
-      all.push_back({{"name", info.name}, {"source", info.source}, {"needs", needs_of(info)}});
+      all.push_back({{"name", row.name}, {"source", row.source}, {"needs", row.needs}});
     } else {
-      fmt::print("{:<10} {}\n{:<10} needs: {}\n", info.name, info.source, "",
-                 sentence(needs_of(info)));
+      fmt::print("{:<10} {}\n{:<10} needs: {}\n", row.name, row.source, "", sentence(row.needs));
     }
   }
   if (common.json) print_json({{"models", all}});
 }
 
 void describe_model(const std::string& name, const Common& common) {
-  const ModelInfo& info = find_model(name);
+  const Row row = is_few_shot_model(name) ? row_of(find_few_shot(name)) : row_of(find_model(name));
   if (common.json) {
-    print_json({{"name", info.name},
-                {"source", info.source},
-                {"needs", needs_of(info)},
-                {"options", options_of(info)}});
+    print_json({{"name", row.name},
+                {"source", row.source},
+                {"needs", row.needs},
+                {"options", options_of(row)}});
     return;
   }
-  fmt::print("{}: {}\nneeds: {}\n", info.name, info.source, sentence(needs_of(info)));
-  for (const OptionInfo& option : info.describe()) {
+  fmt::print("{}: {}\nneeds: {}\n", row.name, row.source, sentence(row.needs));
+  for (const OptionInfo& option : row.describe()) {
     fmt::print("\n  {} = {}  ({}{}{})\n      {}\n", option.name,
                options_detail::text_of(option.value), option.type,
                option.allowed.empty() ? "" : ", ", option.allowed, option.description);

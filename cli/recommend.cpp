@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 
 #include "cli/verbs.h"
+#include "kindling/base/error.h"
 #include "kindling/base/text.h"
 #include "kindling/eval/evaluate_run.h"
+#include "kindling/eval/few_shot_run.h"
 
 namespace kindling::cli {
 
@@ -36,16 +38,26 @@ void add_recommend(CLI::App& app, Common& common) {
   auto* verb = app.add_subcommand("recommend", "list the best next items for a history");
   auto run = std::make_shared<RecommendRun>();
   auto history = std::make_shared<std::string>();
+  auto user = std::make_shared<std::string>();
   verb->add_option("MODEL", run->model, "model directory, or the name of a model without a source")
       ->required();
-  verb->add_option("--items", run->items, "dataset directory with the items")->required();
+  verb->add_option("--items", run->items, "dataset directory with the items");
   verb->add_option("--history", *history, "item ids, oldest first, comma separated; may be empty");
+  verb->add_option("--user", *user, "user id, for an adapted few-shot model");
   verb->add_option("--k", run->k, "how many items")->capture_default_str();
   verb->add_option("--vectors", run->vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_flag("--keep-seen", run->keep_seen, "items of the history may be recommended again");
   add_common(*verb, common);
-  verb->callback([run, history, &common] {
+  verb->callback([run, history, user, &common] {
+    if (!user->empty()) {
+      print_list(*run, recommend_adapted(run->model, *user, run->k, run->keep_seen), common.json);
+      return;
+    }
+    if (run->items.empty()) {
+      throw Error(Kind::kBadOption, "is required", "--items",
+                  "or --user for an adapted few-shot model");
+    }
     for (const std::string_view id : split(*history, ',')) {
       if (!trim(id).empty()) run->history.emplace_back(trim(id));
     }

@@ -7,10 +7,12 @@
 
 #include <fmt/format.h>
 
+#include "cli/few_shot.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
 #include "kindling/eval/protocol.h"
+#include "kindling/models/few_shot_run.h"
 #include "kindling/models/train_run.h"
 
 namespace kindling::cli {
@@ -26,6 +28,7 @@ struct TrainArguments {
   std::vector<std::string> settings;
   std::string options_file;
   std::string candidates = "popularity:199";
+  FewShotArguments few_shot;
 };
 
 // --options first, so that --set overrides the file.
@@ -40,14 +43,7 @@ OptionValues gather_options(const TrainArguments& arguments) {
       values.emplace_back(name, options_detail::text_of(value));
     }
   }
-  for (const std::string& setting : arguments.settings) {
-    const auto equal = setting.find('=');
-    if (equal == std::string::npos || equal == 0) {
-      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
-                  "--set");
-    }
-    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
-  }
+  for (auto& value : parse_settings(arguments.settings, "--set")) values.push_back(value);
   return values;
 }
 
@@ -65,7 +61,47 @@ Json curve_of(const ModelRecord& record) {
   return curve;
 }
 
+void print_record(const std::string& out, const ModelRecord& record, const Common& common) {
+  if (!common.json) {
+    fmt::print("{}\n", out);
+    return;
+  }
+  print_json({{"model", record.model},
+              {"out", out},
+              {"seed", record.seed},
+              {"data", record.data},
+              {"metrics", record.metrics},
+              {"details", record.details},
+              {"history", curve_of(record)}});
+}
+
+void run_few_shot(const TrainArguments& arguments, const Common& common) {
+  const TrainRun& run = arguments.run;
+  FewShotRun few;
+  few.model = run.model;
+  few.options = gather_options(arguments);
+  few.scenarios = arguments.few_shot.scenarios;
+  few.vectors = vector_method(run.vectors);
+  few.vector_options = parse_settings(arguments.few_shot.vector_settings, "--vector-set");
+  few.out = run.out;
+  few.seed = run.seed;
+  few.device = run.device;
+  few.resume = run.resume;
+  few.force = run.force;
+  few.max_minutes = run.max_minutes;
+  few.version = KINDLING_VERSION;
+  few.should_stop = [] { return interrupted.load(); };
+  few.on_epoch = [](const EpochRecord& epoch) {
+    log_info("round {}: loss {:.4f}, validation R@20 {:.4f}, {}", epoch.epoch, epoch.train_loss,
+             epoch.validation_ndcg, format_seconds(epoch.seconds));
+  };
+  std::signal(SIGINT, note_signal);
+  std::signal(SIGTERM, note_signal);
+  print_record(few.out, run_few_shot_training(few), common);
+}
+
 void run_train(TrainArguments arguments, const Common& common) {
+  if (!arguments.few_shot.scenarios.empty()) return run_few_shot(arguments, common);
   TrainRun& run = arguments.run;
   run.options = gather_options(arguments);
   run.version = KINDLING_VERSION;
@@ -90,18 +126,7 @@ void run_train(TrainArguments arguments, const Common& common) {
   };
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
-  const ModelRecord record = run_training(run);
-  if (common.json) {
-    print_json({{"model", record.model},
-                {"out", run.out},
-                {"seed", record.seed},
-                {"data", record.data},
-                {"metrics", record.metrics},
-                {"details", record.details},
-                {"history", curve_of(record)}});
-  } else {
-    fmt::print("{}\n", run.out);
-  }
+  print_record(run.out, run_training(run), common);
 }
 
 }  // namespace
@@ -123,6 +148,7 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("--candidates", arguments->candidates,
                    "leave-two-out: what validation ranks against, popularity:N, uniform:N or full")
       ->capture_default_str();
+  add_few_shot(*verb, arguments->few_shot, false);
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
   verb->add_option("--options", arguments->options_file, "JSON file of options");
   verb->add_option("--out", run.out, "model directory to write")->required();

@@ -25,6 +25,8 @@ void print_json(const Json& document);
 void add_import(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_embed(CLI::App& app, Common& common);
+void add_scenarios(CLI::App& app, Common& common);
+void add_adapt(CLI::App& app, Common& common);
 void add_train(CLI::App& app, Common& common);
 void add_evaluate(CLI::App& app, Common& common);
 void add_recommend(CLI::App& app, Common& common);

@@ -9,8 +9,14 @@
 
 // The second table: models that adapt to scenarios. One line a model, as in registry.cpp; its file
 // defines make() and describe() in the namespace of its name.
-#define KINDLING_FEW_SHOT_MODELS(MODEL)                                                      \
-  MODEL(itempop, "counts of the scenario's support pairs; the floor of Du et al., KDD 2019") \
+#define KINDLING_FEW_SHOT_MODELS(MODEL)                                                            \
+  MODEL(itempop, "counts of the scenario's support pairs; the floor of Du et al., KDD 2019")       \
+  MODEL(neumf, "He et al., Neural Collaborative Filtering, 2017, on all scenarios pooled")         \
+  MODEL(cdcf,                                                                                      \
+        "Loni et al., Cross-Domain Collaborative Filtering with Factorization Machines, 2014")     \
+  MODEL(libmf, "Singh & Gordon, Collective Matrix Factorization, 2008, as LIBMF fits it")          \
+  MODEL(emcdr, "Man et al., Cross-Domain Recommendation: An Embedding and Mapping Approach, 2017") \
+  MODEL(conet, "Hu, Zhang, Yang, CoNet: Collaborative Cross Networks, 2018")                       \
   MODEL(s2meta, "Du et al., Sequential Scenario-Specific Meta Learner, KDD 2019")
 
 namespace kindling {
@@ -54,6 +60,14 @@ Json AdaptRecord::to_json() const {
 std::unique_ptr<ScenarioScorer> FewShotModel::restore(const FrozenVectors&,
                                                       const ModelState&) const {
   throw Error(Kind::kUnsupported, "this model's adapted recommenders cannot be saved");
+}
+
+void require_support(const Scenario& scenario) {
+  if (!scenario.support.empty() && scenario.candidates.size() >= 2) return;
+  throw Error(Kind::kBadInput,
+              fmt::format("{} support interactions and {} candidates: nothing can be learnt",
+                          scenario.support.size(), scenario.candidates.size()),
+              fmt::format("scenario {}", quote(scenario.name)));
 }
 
 std::span<const FewShotInfo> few_shot_models() { return kFewShotModels; }

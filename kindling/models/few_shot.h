@@ -9,7 +9,8 @@
 //   }
 //
 // adapt() may read the scenario's support, candidates and target_only interactions, the source and
-// the vectors; it never reads scenario.evaluation (the contract suite proves it).
+// the vectors, and who will be asked (the users of scenario.evaluation, to gather their source
+// interactions) but never what they chose (the contract suite proves it).
 // Threads: fit() is called once; afterwards the const methods may be called from many threads.
 // Errors: Error{kBadInput} for a support that allows no step (empty, fewer than two candidates).
 #pragma once
@@ -95,6 +96,10 @@ class FewShotModel {
   virtual void load_state(const ModelState& state, const Json& details) = 0;
   virtual Json details() const { return Json::object(); }
 };
+
+// Error{kBadInput} for a scenario that allows no step: no support, or no second candidate to be a
+// negative.
+void require_support(const Scenario& scenario);
 
 struct FewShotInfo {
   const char* name;

@@ -58,6 +58,21 @@ std::unique_ptr<Recommender> make_model(const std::string& name, const OptionVal
   return find_model(name).make(options);
 }
 
+OptionValues effective_options(const std::vector<OptionInfo>& known, const OptionValues& given,
+                               const Json& details) {
+  const Json used = details.value("options", Json::object());
+  OptionValues all;
+  for (const OptionInfo& option : known) {
+    const bool told = used.contains(option.name);
+    std::string value = options_detail::text_of(told ? used.at(option.name) : option.value);
+    for (const auto& [name, text] : given) {
+      if (name == option.name) value = text;
+    }
+    all.emplace_back(option.name, value);
+  }
+  return all;
+}
+
 void PrintTo(const ModelInfo& info, std::ostream* out) { *out << info.name; }
 
 }  // namespace kindling

@@ -29,6 +29,11 @@ std::span<const ModelInfo> all_models();
 const ModelInfo& find_model(const std::string& name);
 std::unique_ptr<Recommender> make_model(const std::string& name, const OptionValues& options);
 
+// Every option with the value that counts: given, or default; what run records keep. A model whose
+// defaults depend on another option (a profile) says in its details' "options" what it used.
+OptionValues effective_options(const std::vector<OptionInfo>& known, const OptionValues& given,
+                               const Json& details = Json::object());
+
 // Keeps gtest's and ctest's names readable.
 void PrintTo(const ModelInfo& info, std::ostream* out);
 

@@ -9,6 +9,7 @@
 #include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/data/safetensors.h"
+#include "kindling/models/few_shot.h"
 
 namespace kindling {
 
@@ -116,10 +117,10 @@ std::string table_of(const Json& object) {
 }
 
 // For people: what the model is, what it has seen, how it was made.
-std::string model_card(const ModelRecord& record, const Json& config) {
+std::string model_card(const ModelRecord& record, const Json& config, const std::string& source) {
   std::string text = fmt::format("# {}\n\nMade by Kindling {} with seed {}.\n", record.model,
                                  record.version, record.seed);
-  text += fmt::format("\nSource: {}.\n", find_model(record.model).source);
+  text += fmt::format("\nSource: {}.\n", source);
   text += "\n## Data\n\n" + table_of(record.data);
   if (!record.metrics.empty()) text += "\n## Metrics\n\n" + table_of(record.metrics);
   text += "\n## Options\n\n" + table_of(config.at("options"));
@@ -159,8 +160,11 @@ void verify_manifest(const std::string& directory) {
   }
   const Json files = json_get<Json>(read_json(path), "files", path);
   for (const char* name : {kModelMarker, kWeightsFile, kCardFile}) {
+    json_get<std::string>(files, name, path);
+  }
+  for (const auto& [name, entry] : files.items()) {
     const std::string expected = json_get<std::string>(files, name, path);
-    const std::string file = join_path(directory, name);
+    const std::string file = path_inside(directory, name);
     if (!std::filesystem::exists(file)) throw Error(Kind::kCorrupt, "the file is missing", file);
     if (sha256_file(file) != expected) {
       throw Error(Kind::kCorrupt, "the file is not what the manifest says", file,
@@ -171,17 +175,21 @@ void verify_manifest(const std::string& directory) {
 
 }  // namespace
 
-void save_model(const Recommender& model, const ModelRecord& record, const std::string& directory,
-                bool force) {
+void save_model_files(const ModelState& state, const ModelRecord& record, const std::string& source,
+                      const std::string& directory, bool force, const MoreFiles& more) {
   write_directory(directory, force, kModelMarker, [&](const std::filesystem::path& folder) {
     const std::string root = folder.string();
     const Json config = record_to_json(record);
+    std::vector<std::string> names = {kModelMarker, kWeightsFile, kCardFile};
     write_file(join_path(root, kModelMarker), config.dump(2) + "\n");
-    write_weights(join_path(root, kWeightsFile), model.state());
-    write_file(join_path(root, kCardFile), model_card(record, config));
+    write_weights(join_path(root, kWeightsFile), state);
+    write_file(join_path(root, kCardFile), model_card(record, config, source));
+    if (more) {
+      for (std::string& name : more(root)) names.push_back(std::move(name));
+    }
     Json manifest;
-    for (const char* name : {kModelMarker, kWeightsFile, kCardFile}) {
-      manifest["files"][name] = sha256_file(join_path(root, name));
+    for (const std::string& name : names) {
+      manifest["files"][name] = sha256_file(join_path(root, name.c_str()));
     }
     write_file(join_path(root, kManifestFile), manifest.dump(2) + "\n");
     std::string curve;
@@ -190,17 +198,33 @@ void save_model(const Recommender& model, const ModelRecord& record, const std::
   });
 }
 
-LoadedModel load_model(const std::string& directory) {
+StoredModel load_model_files(const std::string& directory) {
   const std::string config_path = join_path(directory, kModelMarker);
   if (!std::filesystem::exists(config_path)) {
     throw Error(Kind::kNotFound, "not a model directory: there is no config.json", directory,
                 "make one with kindling train");
   }
   verify_manifest(directory);
+  return {record_from_json(read_json(config_path), config_path),
+          read_weights(join_path(directory, kWeightsFile))};
+}
+
+void save_model(const Recommender& model, const ModelRecord& record, const std::string& directory,
+                bool force) {
+  save_model_files(model.state(), record, find_model(record.model).source, directory, force);
+}
+
+LoadedModel load_model(const std::string& directory) {
+  StoredModel stored = load_model_files(directory);
   LoadedModel loaded;
-  loaded.record = record_from_json(read_json(config_path), config_path);
+  loaded.record = std::move(stored.record);
+  if (is_few_shot_model(loaded.record.model)) {
+    throw Error(Kind::kUnsupported,
+                fmt::format("{} is a few-shot model: it serves scenarios", loaded.record.model),
+                directory, "kindling evaluate MODEL_DIR --scenarios DIR, or kindling adapt");
+  }
   loaded.model = make_model(loaded.record.model, loaded.record.options);
-  loaded.model->load_state(read_weights(join_path(directory, kWeightsFile)), loaded.record.details);
+  loaded.model->load_state(stored.state, loaded.record.details);
   return loaded;
 }
 

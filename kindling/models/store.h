@@ -5,8 +5,10 @@
 // Never TorchScript, never pickle.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kindling/models/recommender.h"
 #include "kindling/models/registry.h"
@@ -35,6 +37,20 @@ struct LoadedModel {
 };
 LoadedModel load_model(const std::string& directory);
 inline constexpr const char* kModelMarker = "config.json";
+
+// The parts that directories of other kinds of models share (few_shot_store.h).
+//
+// `more` writes further files into the folder and returns their names, which the manifest then
+// holds too. `source` is the model's origin, for the card.
+using MoreFiles = std::function<std::vector<std::string>(const std::string& folder)>;
+void save_model_files(const ModelState& state, const ModelRecord& record, const std::string& source,
+                      const std::string& directory, bool force, const MoreFiles& more = {});
+struct StoredModel {
+  ModelRecord record;
+  ModelState state;
+};
+// After verifying the manifest.
+StoredModel load_model_files(const std::string& directory);
 
 // Error{kBadInput} when `vectors` are not of the space that the model was trained on (width,
 // encoder fingerprint); names both.

@@ -62,23 +62,6 @@ Json describe_domain(const Domain& domain, const std::string& role) {
   return facts;
 }
 
-// Every option with the value that counts: given, or default. A model whose defaults depend on
-// another option (a profile) says in its details what it used.
-OptionValues effective_options(const ModelInfo& info, const OptionValues& given,
-                               const Json& details) {
-  const Json used = details.value("options", Json::object());
-  OptionValues all;
-  for (const OptionInfo& option : info.describe()) {
-    const bool told = used.contains(option.name);
-    std::string value = options_detail::text_of(told ? used.at(option.name) : option.value);
-    for (const auto& [name, text] : given) {
-      if (name == option.name) value = text;
-    }
-    all.emplace_back(option.name, value);
-  }
-  return all;
-}
-
 void refuse_existing(const TrainRun& run) {
   if (run.out.empty()) throw Error(Kind::kBadOption, "where to write the model?", "--out");
   if (!run.force && std::filesystem::exists(run.out)) {
@@ -173,7 +156,7 @@ ModelRecord run_training(const TrainRun& run) {
   model->fit(loaded.task, context);
   ModelRecord record;
   record.model = run.model;
-  record.options = effective_options(info, run.options, model->details());
+  record.options = effective_options(info.describe(), run.options, model->details());
   record.seed = run.seed;
   if (loaded.task.source) {
     record.data = describe_domain(*loaded.task.source, "source");

@@ -18,8 +18,9 @@ using testing::TempDir;
 constexpr int kDone = 0;
 constexpr int kUserMistake = 2;
 
-const std::vector<std::string> kVerbs = {"import",    "inspect", "embed",      "train", "evaluate",
-                                         "recommend", "models",  "experiment", "report"};
+const std::vector<std::string> kVerbs = {"import",   "inspect",   "embed",  "train",
+                                         "evaluate", "recommend", "models", "experiment",
+                                         "report",   "scenarios", "adapt"};
 
 TEST(Program, ListsEveryVerb) {
   const Outcome outcome = run_kindling({"--help"});

@@ -32,7 +32,7 @@ double mean_product(const ScenarioSet& set, const FrozenVectors& vectors, bool s
   return sum / count;
 }
 
-FrozenOptions frozen_options(const std::string& method) {
+FrozenOptions small_frozen_options(const std::string& method) {
   FrozenOptions options;
   options.method = method;
   options.dim = 8;
@@ -44,7 +44,7 @@ FrozenOptions frozen_options(const std::string& method) {
 TEST(FrozenVectors, BothMethodsBringUsersNearTheItemsOfTheirTopic) {
   const ScenarioSet set = testing::small_scenarios();
   for (const char* method : {"bpr", "als"}) {
-    const FrozenVectors vectors = make_frozen_vectors(set, frozen_options(method));
+    const FrozenVectors vectors = make_frozen_vectors(set, small_frozen_options(method));
 
     EXPECT_GT(mean_product(set, vectors, true), mean_product(set, vectors, false) + 0.1) << method;
   }
@@ -59,7 +59,7 @@ TEST(FrozenVectors, WhoHasNoInteractionHasAZeroRow) {
   set.world = std::move(builder).build("world");
   set.source_items = 2;
 
-  const FrozenVectors vectors = make_frozen_vectors(set, frozen_options("als"));
+  const FrozenVectors vectors = make_frozen_vectors(set, small_frozen_options("als"));
 
   EXPECT_NE(vectors.users(0, 0), 0.0F);
   for (std::size_t c = 0; c < vectors.dim(); ++c) {
@@ -71,7 +71,7 @@ TEST(FrozenVectors, WhoHasNoInteractionHasAZeroRow) {
 TEST(FrozenVectors, AreReadFromTheCacheAndMadeAgainWhenDamaged) {
   const testing::TempDir dir;
   const ScenarioSet set = testing::small_scenarios();
-  const FrozenOptions options = frozen_options("bpr");
+  const FrozenOptions options = small_frozen_options("bpr");
   const FrozenVectors first = cached_frozen_vectors(set, options, dir.path());
   const auto file = *std::filesystem::directory_iterator(dir.file("vectors"));
   const auto written = std::filesystem::last_write_time(file);
@@ -89,7 +89,7 @@ TEST(FrozenVectors, AreReadFromTheCacheAndMadeAgainWhenDamaged) {
 TEST(FrozenVectors, UniversalNeedsAModel) {
   const ScenarioSet set = testing::small_scenarios();
   try {
-    make_frozen_vectors(set, frozen_options("universal"));
+    make_frozen_vectors(set, small_frozen_options("universal"));
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::kBadOption);

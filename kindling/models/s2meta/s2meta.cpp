@@ -23,6 +23,24 @@ namespace kindling::s2meta {
 
 namespace {
 
+// A recommender that was saved: it has its own network, whether or not there is a learner.
+class RestoredScorer : public ScenarioScorer {
+ public:
+  RestoredScorer(ScenarioNet net, const FrozenVectors& vectors, std::vector<float> theta)
+      : net_(std::move(net)), scorer_(net_, vectors, std::move(theta)) {}
+  RestoredScorer(const RestoredScorer&) = delete;
+  RestoredScorer& operator=(const RestoredScorer&) = delete;
+
+  Matrix score(std::span<const UserId> users, std::span<const ItemId> items) const override {
+    return scorer_.score(users, items);
+  }
+  ModelState state() const override { return scorer_.state(); }
+
+ private:
+  ScenarioNet net_;
+  NetScorer scorer_;  // points to net_
+};
+
 class S2Meta : public FewShotModel {
  public:
   explicit S2Meta(const Options& options) : options_(options) {}
@@ -59,13 +77,16 @@ class S2Meta : public FewShotModel {
 
   std::unique_ptr<ScenarioScorer> restore(const FrozenVectors& vectors,
                                           const ModelState& state) const override {
-    check_dim(vectors);
+    if (vectors.dim() == 0 || vectors.items.cols() != vectors.dim()) {
+      throw Error(Kind::kCorrupt, "the vectors of users and items differ in width", "s2meta");
+    }
+    ScenarioNet net(options_.network, vectors.dim());
     std::vector<float> theta;
-    for (const Tensor& tensor : learner_->net.tensors()) {
+    for (const Tensor& tensor : net.tensors()) {
       const NamedTensor& saved = find_tensor(state, "theta/" + tensor.name, tensor.size());
       theta.insert(theta.end(), saved.values.begin(), saved.values.end());
     }
-    return std::make_unique<NetScorer>(learner_->net, vectors, std::move(theta));
+    return std::make_unique<RestoredScorer>(std::move(net), vectors, std::move(theta));
   }
 
   ModelState state() const override {

@@ -1,0 +1,65 @@
+// The --scenarios branches of train and evaluate.
+#include "cli/few_shot.h"
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+
+namespace kindling::cli {
+
+void add_few_shot(CLI::App& verb, FewShotArguments& arguments, bool evaluates) {
+  verb.add_option(
+      "--scenarios", arguments.scenarios,
+      "scenario directory, for few-shot models; --vectors is then bpr, als or universal");
+  verb.add_option("--vector-set", arguments.vector_settings,
+                  "with --scenarios: key=value of the frozen vectors (dim, epochs, model, …)")
+      ->needs("--scenarios");
+  if (!evaluates) return;
+  verb.add_option("--role", arguments.role, "with --scenarios: which scenarios are asked")
+      ->check(CLI::IsMember({"meta-test", "validation"}))
+      ->capture_default_str();
+  verb.add_option("--ties", arguments.ties,
+                  "with --scenarios: expected rank, mean over all orders, or positives first as in "
+                  "the authors' code [S14]")
+      ->check(CLI::IsMember({"rank", "mean", "compat"}))
+      ->capture_default_str();
+}
+
+OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag) {
+  OptionValues values;
+  for (const std::string& setting : settings) {
+    const auto equal = setting.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
+                  flag);
+    }
+    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
+  }
+  return values;
+}
+
+std::string vector_method(const std::string& vectors) { return vectors.empty() ? "bpr" : vectors; }
+
+void print_few_shot(const Json& document, const Common& common) {
+  if (common.json) {
+    print_json(document);
+    return;
+  }
+  fmt::print("{} on {}, {}: {} scenarios, {} users, {:.1f} s\n",
+             document["model"].get<std::string>(), document["target"].get<std::string>(),
+             document["role"].get<std::string>(), document["scenario_count"].get<std::size_t>(),
+             document["queries"].get<std::size_t>(), document["seconds"].get<double>());
+  const bool spread = document.contains("metrics_sd");
+  for (const auto& [name, value] : document["metrics"].items()) {
+    fmt::print("  {:<10} {:.4f}", name, value.get<double>());
+    if (spread) fmt::print(" +- {:.4f}", document["metrics_sd"][name].get<double>());
+    fmt::print("   macro {:.4f}\n", document["macro"][name].get<double>());
+  }
+  for (const char* key : {"below_unadapted", "below_itempop"}) {
+    if (document.contains(key)) {
+      fmt::print("  {} in {:.1f} % of the scenarios\n", key, 100.0 * document[key].get<double>());
+    }
+  }
+}
+
+}  // namespace kindling::cli

@@ -1,0 +1,146 @@
+#include "kindling/eval/few_shot_run.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/eval/compare.h"
+#include "kindling/models/few_shot_run.h"
+
+namespace kindling {
+
+namespace {
+
+const std::vector<Scenario>& tasks_of(const ScenarioSet& set, const std::string& role) {
+  if (role == "meta-test") return set.meta_test;
+  if (role == "validation") return set.validation;
+  throw Error(Kind::kBadOption, fmt::format("unknown role {}", quote(role)), {},
+              "meta-test or validation");
+}
+
+using Spread = std::map<std::string, std::vector<double>>;
+
+void gather(const Json& document, const char* key, Spread& values) {
+  for (const auto& [name, value] : document[key].items()) {
+    values[name].push_back(value.get<double>());
+  }
+}
+
+void put_means(const Spread& values, const std::string& key, Json& document) {
+  for (const auto& [name, all] : values) {
+    const MeanSd spread = mean_sd(all);
+    document[key][name] = spread.mean;
+    document[key + "_sd"][name] = spread.sd;
+  }
+}
+
+// A fitted model and what it was fitted on.
+struct Fitted {
+  std::string name;
+  std::unique_ptr<FewShotModel> model;
+};
+
+Fitted fit_by_name(const FewShotEvaluateRun& run, const FewShotTask& task, std::uint64_t seed) {
+  Fitted fitted{run.model, make_few_shot(run.model, run.options)};
+  FitContext context;
+  context.seed = seed;
+  context.max_seconds = run.max_minutes * 60.0;
+  fitted.model->fit(task, context);
+  return fitted;
+}
+
+Json finish(const FewShotEvaluateRun& run, const std::string& model, const Json& document) {
+  Json head = {{"model", model}, {"target", run.scenarios}, {"role", run.role}, {"ties", run.ties}};
+  head.update(document);
+  return head;
+}
+
+Json evaluate_directory(const FewShotEvaluateRun& run, const ScenarioSet& set,
+                        const FewShotEvaluation& options) {
+  if (!run.options.empty()) {
+    throw Error(Kind::kBadOption, "a trained model keeps the options that it was trained with",
+                "--set", "pass a model's name instead of a directory, or train again");
+  }
+  const LoadedFewShot loaded = load_few_shot(run.model);
+  const auto trained = json_get<std::string>(loaded.record.data, "fingerprint", run.model);
+  if (trained != set.fingerprint()) {
+    throw Error(Kind::kBadInput, "the model was trained on other scenarios", run.model,
+                "evaluate it on the scenario directory that it was trained with");
+  }
+  const FewShotTask task{&set, &loaded.vectors};
+  Json document =
+      evaluate_few_shot(*loaded.model, task, tasks_of(set, run.role), options).to_json();
+  document["details"] = loaded.model->details();
+  document["frozen_vectors"] = loaded.vectors.recipe;
+  return finish(run, loaded.record.model, document);
+}
+
+}  // namespace
+
+Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
+  FewShotEvaluation options;
+  options.seed = run.seed;
+  options.cutoffs = run.cutoffs;
+  options.ties = parse_ties(run.ties);
+  const ScenarioSet set = load_scenarios(run.scenarios);
+  if (!is_few_shot_model(run.model)) return evaluate_directory(run, set, options);
+  const FrozenVectors vectors =
+      cached_frozen_vectors(set, frozen_options(run.vectors, run.vector_options), run.scenarios);
+  const FewShotTask task{&set, &vectors};
+  Json first;
+  Spread pooled;
+  Spread macro;
+  for (std::int64_t n = 0; n < run.seeds; ++n) {
+    options.seed = run.seed + static_cast<std::uint64_t>(n);
+    const Fitted fitted = fit_by_name(run, task, options.seed);
+    Json document =
+        evaluate_few_shot(*fitted.model, task, tasks_of(set, run.role), options).to_json();
+    document["details"] = fitted.model->details();
+    gather(document, "metrics", pooled);
+    gather(document, "macro", macro);
+    if (n == 0) first = std::move(document);
+  }
+  if (run.seeds > 1) {
+    put_means(pooled, "metrics", first);
+    put_means(macro, "macro", first);
+    first["seeds"] = run.seeds;
+  }
+  first["frozen_vectors"] = vectors.recipe;
+  return finish(run, run.model, first);
+}
+
+std::vector<RecommendedItem> recommend_adapted(const std::string& directory,
+                                               const std::string& user, std::size_t k,
+                                               bool keep_seen) {
+  const LoadedAdapted adapted = load_adapted(directory);
+  const auto id = adapted.world.user_ids().find(user);
+  if (!id) {
+    throw Error(Kind::kNotFound, fmt::format("there is no user {}", quote(user)), directory,
+                "users are those of the world that the model was trained with");
+  }
+  std::vector<ItemId> items;
+  const auto seen = adapted.world.history(*id);
+  for (ItemId item = 0; item < adapted.world.item_count(); ++item) {
+    const bool known = std::any_of(seen.begin(), seen.end(),
+                                   [&](const Event& event) { return event.item == item; });
+    if (keep_seen || !known) items.push_back(item);
+  }
+  if (items.empty()) return {};
+  const Matrix scores = adapted.scorer->score(std::span(&*id, 1), items);
+  std::vector<std::size_t> order(items.size());
+  for (std::size_t c = 0; c < order.size(); ++c) order[c] = c;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return scores(0, a) > scores(0, b); });
+  order.resize(std::min(order.size(), k));
+  std::vector<RecommendedItem> list;
+  for (const std::size_t c : order) {
+    const Item& item = adapted.world.items()[items[c]];
+    list.push_back({adapted.world.item_ids().name(items[c]),
+                    item.title.empty() ? item.text : item.title, scores(0, c)});
+  }
+  return list;
+}
+
+}  // namespace kindling
