@@ -77,7 +77,11 @@ void complete(const ExperimentPlan& plan, const PreparedData& prepared, const Ex
   cell.task.protocol = cell.pair->protocol;
   cell.task.settings = merged_settings(plan, cell);
   cell.task.seed = cell.seed;
-  for (const std::string& role : runner.roles(cell.task.model)) {
+  std::vector<std::string> roles = runner.roles(cell.task.model);
+  for (const std::string& role : runner.optional_roles()) {
+    if (cell.pair->data.contains(role)) roles.push_back(role);
+  }
+  for (const std::string& role : roles) {
     const std::string& data = cell.pair->data.at(role);
     cell.task.data[role] = prepared.sets.at(data).directory;
     if (cell.encoder != nullptr) {
@@ -90,6 +94,7 @@ void complete(const ExperimentPlan& plan, const PreparedData& prepared, const Ex
                   cell.encoder != nullptr ? cell.encoder->name : "-", cell.model->label,
                   cell.step ? fmt::format(".{}", plan.sweep.values[*cell.step]) : "", cell.seed);
   cell.task.work = (fs::path(run.out) / "work" / cell.key).string();
+  cell.task.shared = run.out;
 }
 
 // Encoders of a row on a pair that are there; one null when it reads no vectors.

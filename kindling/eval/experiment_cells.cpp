@@ -7,7 +7,9 @@
 #include "kindling/base/error.h"
 #include "kindling/base/text.h"
 #include "kindling/eval/experiment_plan.h"
+#include "kindling/eval/few_shot_cells.h"
 #include "kindling/eval/next_item_cells.h"
+#include "kindling/models/few_shot.h"
 
 namespace kindling {
 
@@ -20,7 +22,16 @@ constexpr CellKind kKinds[] = {
     {"incremental", "trained on some interactions of the target's past", &incremental_cells},
     {"case-study", "users that a model got right, and their nearest source users",
      &case_study_cells},
+    {"few-shot", "adapted to each scenario from a few of its interactions", &few_shot_cells},
 };
+
+// None for a name that is in neither table.
+std::vector<OptionInfo> options_known_to(const std::string& model) {
+  for (const ModelInfo& info : all_models()) {
+    if (model == info.name) return info.describe();
+  }
+  return is_few_shot_model(model) ? find_few_shot(model).describe() : std::vector<OptionInfo>{};
+}
 
 }  // namespace
 
@@ -50,12 +61,9 @@ OptionValues model_options(const PlanModel& model, const PlanPair& pair) {
     return std::any_of(list.begin(), list.end(),
                        [&](const auto& option) { return option.first == name; });
   };
-  for (const ModelInfo& info : all_models()) {
-    if (model.model != info.name) continue;
-    for (const OptionInfo& option : info.describe()) {
-      for (const auto& [name, value] : pair.set) {
-        if (name == option.name && !has(model.set, name)) values.emplace_back(name, value);
-      }
+  for (const OptionInfo& option : options_known_to(model.model)) {
+    for (const auto& [name, value] : pair.set) {
+      if (name == option.name && !has(model.set, name)) values.emplace_back(name, value);
     }
   }
   values.insert(values.end(), model.set.begin(), model.set.end());

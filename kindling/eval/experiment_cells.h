@@ -32,7 +32,8 @@ struct CellTask {
   std::string protocol;
   Json settings = Json::object();  // only names that settings() lists
   std::uint64_t seed = 0;
-  std::string work;  // for checkpoints: an interrupted cell goes on from here; removed when done
+  std::string work;    // for checkpoints: an interrupted cell goes on from here; removed when done
+  std::string shared;  // the experiment's directory: what several cells make use of, made once
   std::function<bool()> should_stop;
 };
 
@@ -55,6 +56,8 @@ class CellRunner {
   virtual std::vector<std::string> protocols() const { return {}; }
   // The data sets that a cell with `model` needs.
   virtual std::vector<std::string> roles(const std::string& model) const = 0;
+  // Further ones, used where a pair has them.
+  virtual std::vector<std::string> optional_roles() const { return {}; }
   // Whether the cell reads item vectors.
   virtual bool needs_vectors(const std::string& model) const;
   // Refuses an unknown model or option. By default: those of the registry.
