@@ -8,6 +8,7 @@ namespace kindling::kernels {
 
 namespace {
 
+template <bool inside>
 void update(float* __restrict p, const float* __restrict gradient, float* __restrict sums,
             std::size_t count, const AdagradStep& step) {
   const float rate = step.rate;
@@ -18,8 +19,14 @@ void update(float* __restrict p, const float* __restrict gradient, float* __rest
     const float g = scale * gradient[i] + decay * p[i];
     const float sum = sums[i] + g * g;
     sums[i] = sum;
-    p[i] -= rate * g / (std::sqrt(sum) + epsilon);
+    p[i] -= rate * g / (inside ? std::sqrt(sum + epsilon) : std::sqrt(sum) + epsilon);
   }
+}
+
+void update(float* p, const float* gradient, float* sums, std::size_t count,
+            const AdagradStep& step) {
+  if (step.inside) return update<true>(p, gradient, sums, count, step);
+  update<false>(p, gradient, sums, count, step);
 }
 
 }  // namespace

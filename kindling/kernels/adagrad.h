@@ -19,6 +19,8 @@ struct AdagradStep {
   float epsilon = 1e-3F;
   float decay = 0.0F;
   float scale = 1.0F;  // of the gradient: clipping, or the mean of a sum
+  bool inside =
+      false;  // epsilon under the root, as GRU4Rec's authors have it: rate·g / √(sum + epsilon)
 };
 
 // parameters, gradient, sums [count].

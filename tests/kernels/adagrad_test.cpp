@@ -31,6 +31,15 @@ TEST(Adagrad, SendsThePenaltyThroughTheAccumulator) {
   EXPECT_FLOAT_EQ(p[0], 1.0F);
 }
 
+TEST(Adagrad, PutsEpsilonUnderTheRootWhenAsked) {
+  std::vector<float> p{1.0F}, sums{7.0F};
+  const std::vector<float> g{3.0F};
+
+  adagrad(p.data(), g.data(), sums.data(), 1, {.rate = 0.5F, .epsilon = 9.0F, .inside = true});
+
+  EXPECT_FLOAT_EQ(p[0], 1.0F - 0.5F * 3.0F / 5.0F);  // √(7 + 9 + 9)
+}
+
 TEST(Adagrad, TouchesOnlyTheRowsNamed) {
   std::vector<float> p(6, 1.0F), sums(6, 0.0F);
   const std::vector<float> g{2.0F, 0.0F};

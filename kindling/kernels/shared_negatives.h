@@ -1,0 +1,40 @@
+// Two losses over a batch whose rows share their negatives: row r's target is column r, every other
+// column (the other rows' targets, then the sampled items) is its negative.
+//
+//   double loss = shared_softmax(scores, {.rows = 64, .columns = 2112});   // scores <- gradient
+//   double loss = bpr_max(scores, {.rows = 64, .columns = 2112}, {.elu = 0.5F, .regularisation
+//   = 1.0F});
+//
+// shared_softmax: -log(softmax(scores)[r] + 1e-24).  bpr_max, with s = elu(score) and weights
+// w = softmax of s over the negatives: -log(Σ w_j σ(s_r - s_j) + 1e-24) + regularisation · Σ w_j
+// s_j². Both are sums over rows divided by `rows`. No column is masked when it happens to be the
+// target.
+//
+// Threads: uses those of base/parallel.h. Source: Hidasi & Karatzoglou, Recurrent Neural Networks
+// with Top-k Gains for Session-based Recommendations, CIKM 2018 (specs/baselines.md A).
+#pragma once
+
+#include <cstddef>
+
+namespace kindling::kernels {
+
+struct SharedShape {
+  std::size_t rows;
+  std::size_t columns;  // at least rows
+};
+
+struct BprMaxOptions {
+  float elu = 0.5F;             // 0: the scores as they are
+  float regularisation = 1.0F;  // bpreg
+};
+
+// scores [rows, columns] are overwritten by the gradient of the returned loss.
+double shared_softmax(float* scores, const SharedShape& shape);
+double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& options);
+
+// The losses alone, plainly in double: the answer the others are held to.
+double shared_softmax_reference(const float* scores, const SharedShape& shape);
+double bpr_max_reference(const float* scores, const SharedShape& shape,
+                         const BprMaxOptions& options);
+
+}  // namespace kindling::kernels
