@@ -15,6 +15,14 @@
   MODEL(pop, false, false, true, "most popular items of the target's training part")               \
   MODEL(recency, false, false, true, "items by their latest events in the target's training part") \
   MODEL(embknn, true, false, false, "text-vector kNN (Emb-kNN of Ding et al., and its variants)")  \
+  MODEL(gru4rec, false, false, true, "GRU over an item table: in-domain oracle of Ding et al.")    \
+  MODEL(gru4rec_meta, true, false, true, "GRU over text vectors: in-domain oracle of Ding et al.") \
+  MODEL(tcn, false, false, true, "TCN over an item table: in-domain oracle of Ding et al.")        \
+  MODEL(tcn_meta, true, false, true, "TCN over text vectors: in-domain oracle of Ding et al.")     \
+  MODEL(hrnn, false, false, true, "HRNN over an item table: in-domain oracle of Ding et al.")      \
+  MODEL(hrnn_meta, true, false, true, "HRNN over text vectors: in-domain oracle of Ding et al.")   \
+  MODEL(gru4rec_official, false, false, true,                                                      \
+        "Hidasi & Karatzoglou, Recurrent Neural Networks with Top-k Gains, 2018")                  \
   MODEL(zesrec, true, true, false,                                                                 \
         "Ding, Deoras, Wang, Wang, Zero-Shot Recommender Systems, 2021")                           \
   MODEL(seqrec, false, false, true, "RecGURU's recommender alone (its ablation SeqRec)")           \

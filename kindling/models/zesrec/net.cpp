@@ -86,8 +86,13 @@ StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t
 
 Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : options_(options) {
   const std::int64_t d = options.dim;
-  weight_ = register_parameter("item_weight", item_weight(options, input_dim, rng));
-  bias_ = register_parameter("item_bias", torch::zeros({d}));
+  if (options.item_table) {
+    table_ = register_parameter("item_table",
+                                uniform_tensor({input_dim, d}, 0.1, rng.fork("item_table")));
+  } else {
+    weight_ = register_parameter("item_weight", item_weight(options, input_dim, rng));
+    bias_ = register_parameter("item_bias", torch::zeros({d}));
+  }
   dummy_ = register_parameter("dummy", uniform_tensor({d}, 0.1, rng.fork("dummy")));
   nn::UserNetworkOptions user;
   user.kind = options.network;
@@ -128,7 +133,7 @@ void Net::make_offsets(std::int64_t items, const Rng& rng) {
   offsets = options_.offset_init > 0
                 ? uniform_tensor({items, options_.dim}, options_.offset_init, rng.fork("offsets"))
                 : torch::zeros({items, options_.dim});
-  offsets = offsets.to(weight_.device());
+  offsets = offsets.to(dummy_.device());
   if (!lazy) offsets.requires_grad_(true);
 }
 
@@ -139,6 +144,7 @@ torch::Tensor Net::linear(const torch::Tensor& x, const torch::Tensor& weight,
 }
 
 torch::Tensor Net::item_means(const torch::Tensor& x, bool with_offsets) {
+  if (table_.defined()) return table_;
   if (options_.samples_vectors()) return linear(x, mean_weight_, mean_bias_);
   const torch::Tensor m = linear(x, weight_, bias_);
   return with_offsets && offsets.defined() ? m + offsets : m;
@@ -153,6 +159,12 @@ torch::Tensor Net::item_draw(const torch::Tensor& x, const Rng& rng) {
 Net::ItemSample Net::training_items(const torch::Tensor& x, const StepRows& step, bool penalty,
                                     const Rng& rng) {
   ItemSample sample;
+  if (table_.defined()) {
+    sample.values = step.rows.empty()
+                        ? table_
+                        : table_.index_select(0, nn::index_tensor(step.rows, table_.device()));
+    return sample;
+  }
   const torch::Tensor prior = linear(x, weight_, bias_);  // [R, D]
   if (options_.samples_vectors()) {
     const torch::Tensor mean = linear(x, mean_weight_, mean_bias_);
@@ -256,9 +268,10 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
                          const Rng& rng) {
   const bool sampled = negatives != nullptr;
   const StepRows step = sampled ? touched_rows(batch, negatives->items) : all_rows(batch);
-  const auto device = corpus.items.device();
-  const torch::Tensor x =
-      sampled ? corpus.items.index_select(0, nn::index_tensor(step.rows, device)) : corpus.items;
+  const auto device = dummy_.device();
+  const torch::Tensor x = sampled && !table_.defined()
+                              ? corpus.items.index_select(0, nn::index_tensor(step.rows, device))
+                              : corpus.items;
   const ItemSample items = training_items(x, step, penalty, rng);
   torch::Tensor user_penalty;
   const torch::Tensor states =

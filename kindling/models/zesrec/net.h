@@ -93,6 +93,7 @@ class Net : public torch::nn::Module {
 
   Options options_;
   torch::Tensor weight_, bias_, dummy_;                            // f_e
+  torch::Tensor table_;                                            // [J, D] instead of W and b
   torch::Tensor residual_;                                         // [1] when options.residual > 0
   torch::Tensor mean_weight_, mean_bias_, log_weight_, log_bias_;  // posterior heads (full)
   torch::Tensor user_log_weight_, user_log_bias_;                  // head of f_seq,sigma (general)

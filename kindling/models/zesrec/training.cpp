@@ -123,7 +123,8 @@ class Training {
     facts["options"] = options_to_json(same);
     facts["seed"] = context.seed;
     facts["data"] = data_.fingerprint();
-    facts["vectors"] = source.vectors->fingerprint;
+    facts["vectors"] = source.vectors != nullptr ? source.vectors->fingerprint : "";
+    facts["learning_rate"] = options_.learning_rate;
     return sha256(facts.dump());
   }
 

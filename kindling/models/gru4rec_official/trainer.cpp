@@ -1,0 +1,294 @@
+#include "kindling/models/gru4rec_official/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/kernels/adagrad.h"
+#include "kindling/kernels/dropout_mask.h"
+#include "kindling/kernels/gemm.h"
+#include "kindling/kernels/gru.h"
+#include "kindling/kernels/shared_negatives.h"
+
+namespace kindling::gru4rec_official {
+
+namespace {
+
+using kernels::Op;
+
+std::size_t count_of(const std::vector<std::int64_t>& shape) {
+  return static_cast<std::size_t>(
+      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
+}
+
+// Every sequence is one step long.
+kernels::PackedSteps single_steps(std::size_t rows) {
+  std::vector<std::int64_t> offsets(rows + 1);
+  std::iota(offsets.begin(), offsets.end(), std::int64_t{0});
+  return kernels::PackedSteps(offsets);
+}
+
+// values *= mask of a dropout; the mask is kept for the way back.
+void drop(std::vector<float>& values, std::vector<float>& mask, double p, const Rng& rng) {
+  if (p <= 0.0) return;
+  mask.resize(values.size());
+  kernels::dropout_mask(rng.seed(), p, mask.data(), mask.size());
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] *= mask[i];
+}
+
+}  // namespace
+
+// Uniform in ±√(6 / (rows + columns)), each of `blocks` gates as a matrix of its own.
+Trainer::Parameter Trainer::make_parameter(const char* name, std::vector<std::int64_t> shape,
+                                           std::size_t blocks, const Rng& rng) const {
+  Parameter parameter{name, shape, std::vector<float>(count_of(shape)), {}};
+  parameter.sums.assign(parameter.values.size(), 0.0F);
+  if (blocks == 0) return parameter;  // a bias: zeros
+  const double rows = static_cast<double>(shape[0]) / static_cast<double>(blocks);
+  const double limit = std::sqrt(6.0 / (rows + static_cast<double>(shape[1])));
+  Rng draws = rng.fork(name);
+  for (float& value : parameter.values) value = static_cast<float>(draws.uniform(-limit, limit));
+  return parameter;
+}
+
+Trainer::Trainer(const Options& options, std::int64_t items, const Rng& rng)
+    : options_(options), items_(items) {
+  const std::int64_t d = options.dim;
+  table_ = make_parameter("table", {items, d}, 1, rng);
+  bias_ = make_parameter("bias", {items}, 0, rng);
+  input_ = make_parameter("input", {3 * d, d}, 3, rng);
+  hidden_ = make_parameter("hidden", {3 * d, d}, 3, rng);
+  input_bias_ = make_parameter("input_bias", {3 * d}, 0, rng);
+  hidden_bias_ = make_parameter("hidden_bias", {3 * d}, 0, rng);
+  slot_.assign(static_cast<std::size_t>(items), -1);
+  d_input_.resize(input_.values.size());
+  d_hidden_.resize(hidden_.values.size());
+  d_input_bias_.resize(input_bias_.values.size());
+  d_hidden_bias_.resize(hidden_bias_.values.size());
+}
+
+std::vector<Trainer::Parameter*> Trainer::parameters() {
+  return {&table_, &bias_, &input_, &hidden_, &input_bias_, &hidden_bias_};
+}
+
+void Trainer::start(std::size_t rows) {
+  state_.assign(rows * static_cast<std::size_t>(options_.dim), 0.0F);
+}
+
+void Trainer::reset_row(std::size_t r) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  std::fill_n(state_.begin() + static_cast<std::ptrdiff_t>(r * d), d, 0.0F);
+}
+
+void Trainer::keep_rows(std::span<const std::size_t> rows) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  std::vector<float> kept(rows.size() * d);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::memcpy(kept.data() + r * d, state_.data() + rows[r] * d, d * sizeof(float));
+  }
+  state_ = std::move(kept);
+}
+
+void Trainer::gather(std::span<const std::int64_t> rows, float* out) const {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::memcpy(out + r * d, table_.values.data() + static_cast<std::size_t>(rows[r]) * d,
+                d * sizeof(float));
+  }
+}
+
+double Trainer::step(const Step& step, const Rng& rng) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const std::size_t rows = step.inputs.size();
+  const std::size_t columns = rows + step.negatives.size();
+  check(state_.size() == rows * d && step.targets.size() == rows, "a batch of another size");
+  const kernels::PackedSteps steps = single_steps(rows);
+  const kernels::GruWeights weights{input_.values.data(), hidden_.values.data(),
+                                    input_bias_.values.data(), hidden_bias_.values.data()};
+  // forward
+  x_.resize(rows * d);
+  gather(step.inputs, x_.data());
+  drop(x_, mask_in_, options_.dropout_embedding, rng.fork("embedding"));
+  next_.resize(rows * d);
+  gates_.resize(rows * 4 * d);
+  previous_.resize(rows * d);
+  kernels::gru_forward({d, d}, steps, weights, {x_.data(), state_.data()},
+                       {next_.data(), nullptr, gates_.data(), previous_.data()});
+  out_ = next_;
+  drop(out_, mask_out_, options_.dropout_hidden, rng.fork("hidden"));
+  rows_.resize(columns * d);
+  gather(step.targets, rows_.data());
+  gather(step.negatives, rows_.data() + rows * d);
+  scores_.resize(rows * columns);
+  std::vector<float> shift(columns);
+  for (std::size_t c = 0; c < columns; ++c) {
+    const std::int64_t item = c < rows ? step.targets[c] : step.negatives[c - rows];
+    shift[c] = bias_.values[static_cast<std::size_t>(item)];
+    if (!step.log_q.empty()) shift[c] -= step.log_q[c];
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::memcpy(scores_.data() + r * columns, shift.data(), columns * sizeof(float));
+  }
+  kernels::gemm(Op::kPlain, Op::kTransposed, rows, columns, d, 1.0F, out_.data(), rows_.data(),
+                1.0F, scores_.data());
+  const double loss =
+      options_.loss == "bpr-max"
+          ? kernels::bpr_max(scores_.data(), {rows, columns},
+                             {static_cast<float>(options_.elu), static_cast<float>(options_.bpreg)})
+          : kernels::shared_softmax(scores_.data(), {rows, columns});
+  // backward: scores_ now holds the gradient of the scores
+  d_out_.resize(rows * d);
+  d_rows_.resize(columns * d);
+  kernels::gemm(Op::kPlain, Op::kPlain, rows, d, columns, 1.0F, scores_.data(), rows_.data(), 0.0F,
+                d_out_.data());
+  kernels::gemm(Op::kTransposed, Op::kPlain, columns, d, rows, 1.0F, scores_.data(), out_.data(),
+                0.0F, d_rows_.data());
+  d_bias_.assign(columns, 0.0F);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float* gradient = scores_.data() + r * columns;
+    for (std::size_t c = 0; c < columns; ++c) d_bias_[c] += gradient[c];
+  }
+  if (options_.dropout_hidden > 0.0) {
+    for (std::size_t i = 0; i < d_out_.size(); ++i) d_out_[i] *= mask_out_[i];
+  }
+  d_x_.resize(rows * d);
+  kernels::GruGradients gradients;
+  gradients.x = d_x_.data();
+  gradients.input = d_input_.data();
+  gradients.hidden = d_hidden_.data();
+  gradients.input_bias = d_input_bias_.data();
+  gradients.hidden_bias = d_hidden_bias_.data();
+  kernels::gru_backward({d, d}, steps, weights, x_.data(), gates_.data(), previous_.data(),
+                        d_out_.data(), gradients);
+  if (options_.dropout_embedding > 0.0) {
+    for (std::size_t i = 0; i < d_x_.size(); ++i) d_x_[i] *= mask_in_[i];
+  }
+  update_rows(step, d_x_, d_rows_, d_bias_);
+  update_gru();
+  state_.swap(next_);
+  return loss;
+}
+
+// Gradients of equal items are summed before they enter the accumulator, as for a dense table.
+void Trainer::update_rows(const Step& step, const std::vector<float>& input_gradient,
+                          const std::vector<float>& item_gradient,
+                          const std::vector<float>& bias_gradient) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const std::size_t most = 2 * step.inputs.size() + step.negatives.size();
+  unique_.clear();
+  unique_gradient_.resize(most * d);
+  unique_bias_.resize(most);
+  const auto add = [&](std::int64_t item, const float* gradient, float bias) {
+    std::int32_t& slot = slot_[static_cast<std::size_t>(item)];
+    if (slot < 0) {
+      slot = static_cast<std::int32_t>(unique_.size());
+      unique_.push_back(item);
+      std::memcpy(unique_gradient_.data() + static_cast<std::size_t>(slot) * d, gradient,
+                  d * sizeof(float));
+      unique_bias_[static_cast<std::size_t>(slot)] = bias;
+      return;
+    }
+    float* sum = unique_gradient_.data() + static_cast<std::size_t>(slot) * d;
+    for (std::size_t i = 0; i < d; ++i) sum[i] += gradient[i];
+    unique_bias_[static_cast<std::size_t>(slot)] += bias;
+  };
+  std::size_t column = 0;
+  for (const auto items : {step.targets, step.negatives}) {
+    for (const std::int64_t item : items) {
+      add(item, item_gradient.data() + column * d, bias_gradient[column]);
+      ++column;
+    }
+  }
+  for (std::size_t r = 0; r < step.inputs.size(); ++r) {
+    add(step.inputs[r], input_gradient.data() + r * d, 0.0F);
+  }
+  for (const std::int64_t item : unique_) slot_[static_cast<std::size_t>(item)] = -1;
+  kernels::AdagradStep rule;
+  rule.rate = static_cast<float>(options_.learning_rate);
+  rule.epsilon = static_cast<float>(options_.eps);
+  rule.inside = true;
+  kernels::adagrad_rows(table_.values.data(), unique_gradient_.data(), table_.sums.data(),
+                        unique_.data(), unique_.size(), d, rule);
+  kernels::adagrad_rows(bias_.values.data(), unique_bias_.data(), bias_.sums.data(), unique_.data(),
+                        unique_.size(), 1, rule);
+}
+
+void Trainer::update_gru() {
+  kernels::AdagradStep rule;
+  rule.rate = static_cast<float>(options_.learning_rate);
+  rule.epsilon = static_cast<float>(options_.eps);
+  rule.inside = true;
+  const std::pair<Parameter*, std::vector<float>*> all[] = {{&input_, &d_input_},
+                                                            {&hidden_, &d_hidden_},
+                                                            {&input_bias_, &d_input_bias_},
+                                                            {&hidden_bias_, &d_hidden_bias_}};
+  for (const auto& [parameter, gradient] : all) {
+    kernels::adagrad(parameter->values.data(), gradient->data(), parameter->sums.data(),
+                     gradient->size(), rule);
+  }
+}
+
+Matrix Trainer::states(std::span<const std::span<const Event>> histories) const {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const auto longest = static_cast<std::size_t>(options_.max_length);
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int64_t> items;
+  for (const auto& history : histories) {
+    for (const Event& event : history.last(std::min(history.size(), longest))) {
+      if (static_cast<std::int64_t>(event.item) >= items_) {
+        throw Error(Kind::kBadInput,
+                    fmt::format("a history holds item {}, the domain has {}", event.item, items_));
+      }
+      items.push_back(event.item);
+    }
+    offsets.push_back(static_cast<std::int64_t>(items.size()));
+  }
+  Matrix result(histories.size(), d);
+  if (items.empty()) return result;
+  std::vector<float> x(items.size() * d);
+  gather(items, x.data());
+  std::vector<float> all(items.size() * d);
+  kernels::gru_forward({d, d}, kernels::PackedSteps(offsets),
+                       {input_.values.data(), hidden_.values.data(), input_bias_.values.data(),
+                        hidden_bias_.values.data()},
+                       {x.data(), nullptr}, {all.data(), nullptr, nullptr, nullptr});
+  for (std::size_t h = 0; h < histories.size(); ++h) {
+    if (offsets[h + 1] == offsets[h]) continue;  // the state before anything happened: zeros
+    const auto last = static_cast<std::size_t>(offsets[h + 1] - 1);
+    std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(last * d), d, result.row(h).begin());
+  }
+  return result;
+}
+
+ModelState Trainer::state() const {
+  ModelState all;
+  for (const Parameter* parameter :
+       {&table_, &bias_, &input_, &hidden_, &input_bias_, &hidden_bias_}) {
+    all.push_back({parameter->name, parameter->shape, parameter->values});
+  }
+  return all;
+}
+
+void Trainer::load_state(const ModelState& state) {
+  std::size_t restored = 0;
+  for (Parameter* parameter : parameters()) {
+    for (const NamedTensor& saved : state) {
+      if (saved.name != parameter->name) continue;
+      if (saved.shape != parameter->shape || saved.values.size() != parameter->values.size()) {
+        throw Error(Kind::kCorrupt,
+                    fmt::format("tensor {} has another shape than the options say", saved.name));
+      }
+      parameter->values = saved.values;
+      ++restored;
+    }
+  }
+  if (restored != parameters().size() || restored != state.size()) {
+    throw Error(Kind::kCorrupt, "the model's tensors do not fit its options");
+  }
+}
+
+}  // namespace kindling::gru4rec_official

@@ -1,0 +1,120 @@
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "kindling/data/synthetic.h"
+#include "kindling/models/gru4rec_official/trainer.h"
+#include "kindling/models/registry.h"
+
+namespace kindling::gru4rec_official {
+namespace {
+
+Options small() {
+  Options options;
+  options.dim = 6;
+  options.learning_rate = 1e-3;
+  return options;
+}
+
+double tensor_value(const Trainer& trainer, const std::string& name, std::size_t at) {
+  for (const NamedTensor& tensor : trainer.state()) {
+    if (tensor.name == name) return tensor.values[at];
+  }
+  return NAN;
+}
+
+// Adagrad's first step moves a value by -rate · g / √(g² + eps): the gradient can be read off it.
+// Moving the value by hand instead must change the loss by that gradient.
+void expect_gradients(const Options& options) {
+  const std::vector<std::int64_t> inputs{0, 3, 5};
+  const std::vector<std::int64_t> targets{1, 4, 1};    // item 1 twice
+  const std::vector<std::int64_t> negatives{2, 0, 7};  // item 0 is an input too
+  const auto loss_with = [&](const std::string& name, std::size_t at, double change) {
+    Trainer trainer(options, 9, Rng(4));
+    ModelState state = trainer.state();
+    for (NamedTensor& tensor : state) {
+      if (tensor.name == name) tensor.values[at] += static_cast<float>(change);
+    }
+    trainer.load_state(state);
+    trainer.start(3);
+    return trainer.step({inputs, targets, negatives, {}}, Rng(1));
+  };
+  Options wide = options;
+  wide.eps = 1.0;  // far from the kink at 0: the step is then a smooth function of g
+  Trainer before(wide, 9, Rng(4));
+  Trainer after(wide, 9, Rng(4));
+  after.start(3);
+  after.step({inputs, targets, negatives, {}}, Rng(1));
+  for (const NamedTensor& tensor : before.state()) {
+    for (std::size_t at = 0; at < tensor.values.size(); at += 5) {
+      const double moved = tensor_value(after, tensor.name, at) - tensor.values[at];
+      const double ratio = -moved / wide.learning_rate;  // g / √(g² + 1)
+      const double gradient = ratio / std::sqrt(1.0 - ratio * ratio);
+      const double difference =
+          (loss_with(tensor.name, at, 2e-2) - loss_with(tensor.name, at, -2e-2)) / 4e-2;
+      EXPECT_NEAR(gradient, difference, 2e-3) << tensor.name << " " << at;
+    }
+  }
+}
+
+TEST(Gru4RecOfficial, StepsDownTheGradientOfCrossEntropy) { expect_gradients(small()); }
+
+TEST(Gru4RecOfficial, StepsDownTheGradientOfBprMax) {
+  Options options = small();
+  options.loss = "bpr-max";
+  options.elu = 1.0;  // the only ELU without a kink at 0, where these scores lie
+  expect_gradients(options);
+}
+
+TEST(Gru4RecOfficial, TouchesOnlyRowsThatItReads) {
+  Trainer trainer(small(), 9, Rng(4));
+  const ModelState before = trainer.state();
+  trainer.start(1);
+  const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2};
+
+  trainer.step({inputs, targets, negatives, {}}, Rng(1));
+
+  const ModelState after = trainer.state();
+  for (std::size_t item = 0; item < 9; ++item) {
+    const bool same =
+        std::equal(before[0].values.begin() + static_cast<std::ptrdiff_t>(6 * item),
+                   before[0].values.begin() + static_cast<std::ptrdiff_t>(6 * item + 6),
+                   after[0].values.begin() + static_cast<std::ptrdiff_t>(6 * item));
+    EXPECT_EQ(same, item > 2) << item;
+  }
+}
+
+TEST(Gru4RecOfficial, CarriesTheStateAndForgetsItAtANewSession) {
+  const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2};
+  const auto second_loss = [&](bool reset) {
+    Options still = small();
+    still.learning_rate = 1e-12;  // the weights stay
+    Trainer trainer(still, 9, Rng(4));
+    trainer.start(1);
+    const double first = trainer.step({inputs, targets, negatives, {}}, Rng(1));
+    if (reset) trainer.reset_row(0);
+    return trainer.step({inputs, targets, negatives, {}}, Rng(1)) - first;
+  };
+
+  EXPECT_NEAR(second_loss(true), 0.0, 1e-6);
+  EXPECT_GT(std::fabs(second_loss(false)), 1e-5);
+}
+
+TEST(Gru4RecOfficial, LearnsWithEitherLoss) {
+  const SyntheticDomain domain = make_synthetic_domain("t", {.users = 200, .items = 60}, 3);
+  for (const char* loss : {"cross-entropy", "bpr-max"}) {
+    const auto model = make({{"loss", loss}, {"dim", "16"}, {"negatives", "32"}, {"epochs", "8"}});
+    FitContext context;
+    TrainTask task;
+    task.target_train = Domain{&domain.data, nullptr};
+
+    model->fit(task, context);
+
+    ASSERT_EQ(context.history.size(), 8U);
+    EXPECT_LT(context.history.back().train_loss, 0.95 * context.history.front().train_loss) << loss;
+  }
+}
+
+}  // namespace
+}  // namespace kindling::gru4rec_official
