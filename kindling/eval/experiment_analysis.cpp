@@ -83,7 +83,7 @@ void compare_table(const FinishedCells& cells, const std::vector<const ResultRow
   }
 }
 
-// Where the line through the points first reaches `level`; nothing when it stays below.
+// Where the straight line through the points first reaches `level`; nothing when it stays below.
 std::optional<double> crossing(const std::vector<std::pair<double, double>>& curve, double level) {
   for (std::size_t n = 0; n < curve.size(); ++n) {
     if (curve[n].second < level) continue;
@@ -112,60 +112,96 @@ std::vector<std::pair<double, double>> seed_curve(const ExperimentPlan& plan,
   return curve;
 }
 
+// What the seeds say about one oracle and one line.
+struct Overtaking {
+  std::vector<double> numbers;  // interactions, a seed that overtakes
+  std::size_t at_once = 0;      // of those: already with the smallest set, so at most so many
+  std::size_t never = 0;
+  double most = 0.0;  // interactions that were tried
+
+  std::string text() const {
+    const std::size_t seeds = numbers.size() + never;
+    if (numbers.empty()) return fmt::format("more than {:.0f}", most);
+    const MeanSd summary = mean_sd(numbers);
+    if (at_once == seeds) return fmt::format("at most {:.0f}", summary.mean);
+    std::string words = summary.count > 1 ? fmt::format("{:.0f} ± {:.0f}", summary.mean, summary.sd)
+                                          : fmt::format("{:.0f}", summary.mean);
+    if (at_once > 0) {
+      words += fmt::format(" ({} of {} seeds with the smallest set)", at_once, seeds);
+    }
+    if (never > 0) words += fmt::format(" ({} of {} seeds never)", never, seeds);
+    return words;
+  }
+};
+
 Json overtake_entry(const ExperimentPlan& plan, const FinishedCells& cells, const PlanPair& pair,
                     const std::string& encoder, const PlanModel& oracle, const PlanModel& line,
                     const std::string& metric) {
   const ResultRow* level = cells.find(pair.name, encoder, line.label, std::nullopt);
   if (level == nullptr) return nullptr;
   const std::vector<double> levels = cells.values(*level, metric);
-  std::vector<double> numbers;
-  std::size_t never = 0;
-  double most = 0.0;
+  Overtaking found;
   for (std::size_t seed = 0; !levels.empty(); ++seed) {
     const auto curve = seed_curve(plan, cells, pair, encoder, oracle.label, metric, seed);
     if (curve.empty()) break;
-    most = std::max(most, curve.back().first);
+    found.most = std::max(found.most, curve.back().first);
     const auto at = crossing(curve, levels[std::min(seed, levels.size() - 1)]);
     if (at) {
-      numbers.push_back(*at);
+      found.numbers.push_back(*at);
+      if (*at == curve.front().first) ++found.at_once;
     } else {
-      ++never;
+      ++found.never;
     }
   }
-  if (numbers.empty() && never == 0) return nullptr;
-  const MeanSd summary = mean_sd(numbers);
-  std::string text = numbers.empty()     ? fmt::format("more than {:.0f}", most)
-                     : summary.count > 1 ? fmt::format("{:.0f} ± {:.0f}", summary.mean, summary.sd)
-                                         : fmt::format("{:.0f}", summary.mean);
-  if (!numbers.empty() && never > 0) {
-    text += fmt::format(" ({} of {} seeds never)", never, never + numbers.size());
-  }
-  return {{"data", pair.name},         {"encoder", encoder}, {"oracle", oracle.label},
-          {"line", line.label},        {"metric", metric},   {"values", numbers},
-          {"mean", summary.mean},      {"sd", summary.sd},   {"never", never},
-          {"most_interactions", most}, {"text", text}};
+  if (found.numbers.empty() && found.never == 0) return nullptr;
+  const MeanSd summary = mean_sd(found.numbers);
+  return {{"data", pair.name},
+          {"encoder", encoder},
+          {"oracle", oracle.label},
+          {"line", line.label},
+          {"metric", metric},
+          {"values", found.numbers},
+          {"mean", summary.mean},
+          {"sd", summary.sd},
+          {"at_most", found.at_once},
+          {"never", found.never},
+          {"most_interactions", found.most},
+          {"text", found.text()}};
 }
 
-// Every swept row against every level line of the plan.
+std::vector<const PlanModel*> swept_oracles(const ExperimentPlan& plan) {
+  std::vector<const PlanModel*> oracles;
+  for (const PlanModel& model : plan.models) {
+    if (model.swept) oracles.push_back(&model);
+  }
+  return oracles;
+}
+
+// Every swept row (a column) against every level line of the plan (a line).
 Json overtake(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings) {
   const auto metric = json_get_or<std::string>(settings, "metric", "ndcg@20", "overtake");
+  const auto oracles = swept_oracles(plan);
   Json table = {
       {"kind", "overtake"},
       {"title", fmt::format("Interactions that an oracle needs to overtake, by {}", metric)},
-      {"columns", {"data", "encoder", "oracle", "overtakes", "interactions"}},
+      {"columns", {"data", "encoder", "overtaken"}},
       {"rows", Json::array()},
       {"values", Json::array()}};
+  for (const PlanModel* oracle : oracles) table["columns"].push_back(oracle->title);
   for (const PlanPair& pair : plan.pairs) {
     for (const PlanEncoder& encoder : plan.encoders) {
-      for (const PlanModel& oracle : plan.models) {
-        for (const PlanModel& line : plan.models) {
-          if (!oracle.swept || line.swept || line.role == PlanRole::kOracle) continue;
-          const Json entry = overtake_entry(plan, cells, pair, encoder.name, oracle, line, metric);
+      for (const PlanModel& line : plan.models) {
+        if (line.swept || line.role == PlanRole::kOracle) continue;
+        Json row = {pair.title, encoder.title, line.title};
+        bool any = false;
+        for (const PlanModel* oracle : oracles) {
+          const Json entry = overtake_entry(plan, cells, pair, encoder.name, *oracle, line, metric);
+          row.push_back(entry.is_null() ? Json("-") : entry["text"]);
           if (entry.is_null()) continue;
-          table["rows"].push_back(
-              {pair.title, encoder.title, oracle.title, line.title, entry["text"]});
+          any = true;
           table["values"].push_back(entry);
         }
+        if (any) table["rows"].push_back(row);
       }
     }
   }

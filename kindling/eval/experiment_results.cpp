@@ -23,6 +23,16 @@ const char* role_name(PlanRole role) {
   return role == PlanRole::kOracle ? "oracle" : "baseline";
 }
 
+// Where a swept row stands on the x axis: the interactions that were there to be learnt, when a
+// cell says so, else the value of the sweep.
+double swept_to(const FinishedCells& cells, const ResultRow& row, double value) {
+  std::vector<double> numbers;
+  for (const PlannedCell* seed : row.seeds) {
+    numbers.push_back(cells.cell(*seed)["more"].value("interactions", value));
+  }
+  return numbers.empty() ? value : mean_sd(numbers).mean;
+}
+
 // One entry of "cells": a row and a metric.
 Json row_json(const ExperimentPlan& plan, const FinishedCells& cells, const ResultRow& row,
               const std::string& metric) {
@@ -40,7 +50,10 @@ Json row_json(const ExperimentPlan& plan, const FinishedCells& cells, const Resu
   json["encoder"] = cell.encoder != nullptr ? cell.encoder->name : "";
   json["title"] = cell.model->title;
   json["role"] = role_name(cell.model->role);
-  if (cell.step) json["step"] = plan.sweep.values[*cell.step];
+  if (cell.step) {
+    json["step"] = plan.sweep.values[*cell.step];
+    json["x"] = swept_to(cells, row, plan.sweep.values[*cell.step]);
+  }
   json["values"] = values;
   return json;
 }
@@ -76,6 +89,7 @@ Json encoders_json(const ExperimentPlan& plan) {
 void add_stories(const FinishedCells& cells, Json& document) {
   document["curves"] = Json::array();
   document["cases"] = Json::array();
+  document["plots"] = Json::array();
   for (const ResultRow& row : cells.rows()) {
     if (row.seeds.empty()) continue;
     const PlannedCell& cell = *row.seeds.front();
@@ -87,6 +101,11 @@ void add_stories(const FinishedCells& cells, Json& document) {
                                     {"title", cell.model->title},
                                     {"encoder", encoder},
                                     {"points", more["history"]}});
+    }
+    for (Json plot : more.value("plots", Json::array())) {
+      plot["title"] =
+          fmt::format("{} · {} · {}", cell.pair->title, cell.model->title, plot.value("title", ""));
+      document["plots"].push_back(plot);
     }
     if (!more.contains("cases")) continue;
     for (Json one : more["cases"]) {

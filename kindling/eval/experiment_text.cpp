@@ -25,7 +25,7 @@ std::string value_text(const Json& cell) {
 std::string row_name(const Json& cell) {
   std::string name = cell["title"].get<std::string>();
   if (cell["encoder"] != "") name += fmt::format(" · {}", cell["encoder"].get<std::string>());
-  if (cell.contains("step")) name += fmt::format(" · {}", cell["step"].get<double>());
+  if (cell.contains("step")) name += fmt::format(" · {:.0f}", cell["x"].get<double>());
   return name;
 }
 

@@ -1,0 +1,144 @@
+// What an experiment computes from its finished cells: where oracles overtake, and what is chosen
+// without looking at the target.
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/file.h"
+#include "kindling/eval/experiment.h"
+#include "kindling/eval/experiment_plan.h"
+#include "kindling/eval/experiment_results.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::DoubleNear;
+using ::testing::ElementsAre;
+using ::testing::MatchesRegex;
+using testing::TempDir;
+
+// Two seeds of a zero-shot line and of an oracle that is swept over 10, 100 and 1000 interactions.
+Json swept_plan() {
+  return Json::parse(R"({"name":"x","seeds":2,"metrics":["ndcg@20"],
+    "data":[{"name":"a","format":"synthetic"},{"name":"b","format":"synthetic"}],
+    "pairs":[{"name":"p","title":"A → B","source":"a","target":"b","protocol":"leave-last-out"}],
+    "encoders":[{"name":"h","title":"hash","encoder":"hash"}],
+    "models":[{"label":"o","title":"oracle","model":"pop","role":"oracle","kind":"incremental"},
+              {"label":"z","title":"zero-shot","model":"zesrec","role":"ours","swept":false}],
+    "sweep":{"setting":"interactions","title":"interactions","values":[10,100,1000]},
+    "analyses":[{"kind":"overtake","settings":{"metric":"ndcg@20"}}]})");
+}
+
+class Analysis : public ::testing::Test {
+ protected:
+  // Cells of `file` with ndcg@20 from `value`, as if they had been run.
+  template <class Value>
+  Json run(const Json& file, const Value& value) {
+    plan_ = parse_plan(file.dump(), "x.json");
+    PreparedData prepared;
+    for (const PlanData& data : plan_.data) {
+      prepared.sets[data.name] = {"data/" + data.name, {{"fingerprint", data.name}}};
+      prepared.vectors["h " + data.name] = {"h-1", "v" + data.name};
+    }
+    ExperimentRun run;
+    run.out = dir_.path();
+    cells_ = plan_cells(plan_, prepared, run);
+    for (const PlannedCell& cell : cells_) {
+      Json document = {{"metrics", {{"ndcg@20", value(cell)}}}, {"more", Json::object()}};
+      // A set holds a little more than was asked for: its last user is kept whole.
+      if (cell.step) document["more"]["interactions"] = plan_.sweep.values[*cell.step] + 2;
+      if (cell.model->model == "zesrec") {
+        document["more"]["validation"] = {{"loss", losses_[cell.model->label]}};
+      }
+      std::filesystem::create_directories(dir_.file("cells"));
+      write_file(cell.path(dir_.path()), document.dump());
+    }
+    return experiment_document(plan_, prepared, cells_, run);
+  }
+
+  TempDir dir_;
+  ExperimentPlan plan_;
+  std::vector<PlannedCell> cells_;
+  std::map<std::string, double> losses_;
+};
+
+TEST_F(Analysis, SaysHowManyInteractionsAnOracleNeeds) {
+  // The oracle scores 0, 0.2, 0.4; the line lies at 0.1 for seed 0 and at 0.3 for seed 1.
+  const Json document = run(swept_plan(), [](const PlannedCell& cell) {
+    if (!cell.step) return cell.seed == 0 ? 0.1 : 0.3;
+    return 0.2 * static_cast<double>(*cell.step);
+  });
+
+  const Json entry = document["analyses"][0]["values"][0];
+  EXPECT_THAT(entry["values"].get<std::vector<double>>(),
+              ElementsAre(DoubleNear(12 + 45, 1e-9), DoubleNear(102 + 450, 1e-9)));  // half way
+  EXPECT_EQ(entry["text"], document["analyses"][0]["rows"][0].back());
+  EXPECT_THAT(entry["text"].get<std::string>(), MatchesRegex("30[45] ± 350"));
+}
+
+TEST_F(Analysis, SaysAtMostWhenTheSmallestSetIsEnough) {
+  const Json document =
+      run(swept_plan(), [](const PlannedCell& cell) { return cell.step ? 0.5 : 0.1; });
+
+  EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "at most 12");
+}
+
+TEST_F(Analysis, SaysMoreThanWhenNothingIsEnough) {
+  const Json document =
+      run(swept_plan(), [](const PlannedCell& cell) { return cell.step ? 0.05 : 0.1; });
+
+  EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "more than 1002");
+}
+
+TEST_F(Analysis, CountsTheSeedsThatNeverOvertake) {
+  const Json document = run(swept_plan(), [](const PlannedCell& cell) {
+    if (!cell.step) return cell.seed == 0 ? 0.1 : 0.9;
+    return 0.2 * static_cast<double>(*cell.step);
+  });
+
+  EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "57 (1 of 2 seeds never)");
+}
+
+TEST_F(Analysis, PlacesASweptRowAtWhatWasLearnt) {
+  const Json document = run(swept_plan(), [](const PlannedCell&) { return 0.1; });
+
+  for (const Json& cell : document["cells"]) {
+    if (cell.contains("step")) {
+      EXPECT_EQ(cell["x"], cell["step"].get<double>() + 2);
+    }
+  }
+}
+
+// Two candidates: one has the better loss on its source, the other is better on the held-out
+// domain, and on the target.
+TEST_F(Analysis, ChoosesWithoutLookingAtTheTarget) {
+  Json file = Json::parse(R"({"name":"x","seeds":1,"metrics":["ndcg@20"],
+    "data":[{"name":"a","format":"synthetic"},{"name":"b","format":"synthetic"},
+            {"name":"c","format":"synthetic"}],
+    "pairs":[{"name":"target","title":"A → B","source":"a","target":"b","protocol":"leave-last-out"},
+             {"name":"held","title":"A → C","source":"a","target":"c","protocol":"leave-last-out"}],
+    "encoders":[{"name":"h","title":"hash","encoder":"hash"}],
+    "models":[{"label":"fits","title":"fits","model":"zesrec","role":"ours"},
+              {"label":"moves","title":"moves","model":"zesrec","role":"ours","set":{"dim":8}}],
+    "analyses":[{"kind":"selection","settings":{"held_out":{"target":["held"]}}}]})");
+  losses_ = {{"fits", 1.0}, {"moves", 2.0}};
+
+  const Json document = run(file, [](const PlannedCell& cell) {
+    if (cell.model->label == "fits") return 0.2;
+    return cell.pair->name == "held" ? 0.3 : 0.4;
+  });
+
+  const Json& values = document["analyses"][0]["values"];
+  ASSERT_EQ(values.size(), 2U);
+  EXPECT_EQ(values[0]["by"], "source's validation users");
+  EXPECT_EQ(values[0]["model"], "fits");
+  EXPECT_EQ(values[1]["by"], "held-out source domain");
+  EXPECT_EQ(values[1]["model"], "moves");
+  EXPECT_EQ(values[0]["best"], "moves");
+  EXPECT_EQ(values[0]["mean"], 0.2);
+}
+
+}  // namespace
+}  // namespace kindling
