@@ -1,5 +1,5 @@
 // One self-contained HTML page of a run: tables with the best value marked, mean ± sd over seeds,
-// learning curves and bars, and users with titles.
+// learning curves and bars, curves over what was varied, and users with titles.
 //
 //   const RunReport run = read_run("demo");
 //   write_file("demo/report.html", render_html(run));
@@ -15,6 +15,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ struct ReportRow {
   std::string note;  // may be empty
   RowKind kind = RowKind::kBaseline;
   std::map<std::string, std::vector<double>> values;  // metric -> one value a seed
+  std::map<std::string, double> published = {};       // metric -> the paper's number
+  std::map<std::string, double> p_values = {};        // metric -> against the best row, paired
 };
 
 struct ReportTable {
@@ -51,6 +54,32 @@ struct CurvePoint {
 struct ReportCurve {
   std::string label;
   std::vector<CurvePoint> points;
+  std::string group = {};  // curves of one group share their plots
+};
+
+// One line of a plot over something that was varied: interactions, overlap, steps.
+struct SweepPoint {
+  double x = 0.0;
+  double mean = 0.0;
+  double sd = 0.0;
+};
+struct SweepLine {
+  std::string label;
+  std::vector<SweepPoint> points;
+  std::optional<double> level = std::nullopt;  // a level line instead of points
+};
+struct ReportSweep {
+  std::string title;
+  std::string x_title;
+  std::string y_title;
+  std::vector<SweepLine> lines;
+};
+
+// A table of words: what an analysis found.
+struct ReportWords {
+  std::string title;
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
 };
 
 struct CaseItem {
@@ -58,11 +87,20 @@ struct CaseItem {
   std::string title;
 };
 
+// A user of the source who is near to a case's.
+struct CaseNeighbour {
+  std::string user;
+  std::vector<CaseItem> history;
+  std::vector<CaseItem> next;
+};
+
 struct ReportCase {
   std::string user;
   std::vector<CaseItem> history;      // oldest first
   std::vector<CaseItem> recommended;  // best first
   std::vector<CaseItem> next;         // what the user chose afterwards
+  std::string place = {};             // domain and model
+  std::vector<CaseNeighbour> neighbours = {};
 };
 
 struct RunReport {
@@ -70,12 +108,17 @@ struct RunReport {
   std::string summary;
   std::vector<std::pair<std::string, std::string>> facts;
   std::vector<ReportTable> tables;
+  std::vector<ReportSweep> sweeps;
+  std::vector<ReportWords> words;
   std::vector<ReportCurve> curves;
   std::vector<ReportCase> cases;
   std::vector<std::string> commands;  // how to get the same run
 };
 
+// Also reads what `kindling experiment` wrote: every experiment in the directory goes on one page.
 RunReport read_run(const std::string& directory);
+// The experiments among the JSON files directly in `directory`; nothing when there is none.
+std::optional<RunReport> read_experiments(const std::string& directory);
 std::string render_html(const RunReport& run);
 
 // "ndcg@20" -> "NDCG@20": how a metric is headed.

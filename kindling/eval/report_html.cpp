@@ -16,17 +16,25 @@ namespace kindling {
 namespace {
 
 constexpr double kSame = 1e-12;
+constexpr double kNotApart = 0.05;
 
 std::string cell(const ReportRow& row, const std::string& metric, double best) {
   const auto found = row.values.find(metric);
   if (found == row.values.end() || found->second.empty()) return "<td class=\"none\">–</td>";
   const MeanSd value = mean_sd(found->second);
   const bool is_best = std::abs(value.mean - best) < kSame;
+  std::string aside;
+  if (const auto paper = row.published.find(metric); paper != row.published.end()) {
+    aside = fmt::format("<span class=\"aside\">paper {:.3f} ({:+.3f})</span>", paper->second,
+                        value.mean - paper->second);
+  }
+  const auto p = row.p_values.find(metric);
+  const bool not_apart = p != row.p_values.end() && p->second >= kNotApart;
   const std::string deviation = value.count > 1
                                     ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", value.sd)
                                     : std::string();
-  return fmt::format("<td{}>{:.4f}{}</td>", is_best ? " class=\"best\"" : "", value.mean,
-                     deviation);
+  const char* mark = is_best ? " class=\"best\"" : not_apart ? " class=\"close\"" : "";
+  return fmt::format("<td{}>{:.4f}{}{}</td>", mark, value.mean, deviation, aside);
 }
 
 // The largest mean of a column: every metric here is better when larger.
@@ -97,27 +105,91 @@ std::string render_table(const ReportTable& table, std::size_t index) {
   return html + "</section>\n";
 }
 
-std::string render_curves(std::vector<ReportCurve> curves) {
-  std::erase_if(curves, [](const ReportCurve& curve) { return curve.points.empty(); });
-  if (curves.empty()) return {};
-  std::string html = "<section>\n<h2>Learning curves</h2>\n<div class=\"pair\">\n";
+std::string legend_of(const std::vector<std::pair<std::string, bool>>& lines) {
+  std::string html = "<p class=\"legend\">";
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    html += fmt::format("<span><i class=\"{}\" style=\"color:{}\"></i>{}</span> ",
+                        lines[i].second ? "dashed" : "line",
+                        curve_colours()[i % curve_colours().size()], escape_html(lines[i].first));
+  }
+  return html + "</p>\n";
+}
+
+std::string render_curve_group(const std::vector<ReportCurve>& curves, std::size_t index) {
+  std::string html = "<div class=\"pair\">\n";
   html += fmt::format(
       "<figure>{}<figcaption>Loss: validation solid, training dashed</figcaption></figure>\n",
-      loss_svg("loss", curves));
+      loss_svg(fmt::format("loss{}", index), curves));
   const bool has_ndcg = std::any_of(curves.begin(), curves.end(), [](const ReportCurve& curve) {
     return std::isfinite(curve.points.front().validation_ndcg);
   });
   if (has_ndcg) {
+    html +=
+        fmt::format("<figure>{}<figcaption>NDCG@20 of the validation users</figcaption></figure>\n",
+                    ndcg_svg(fmt::format("ndcg{}", index), curves));
+  }
+  std::vector<std::pair<std::string, bool>> lines;
+  lines.reserve(curves.size());
+  for (const ReportCurve& curve : curves) lines.emplace_back(curve.label, false);
+  return html + "</div>\n" + legend_of(lines);
+}
+
+std::string render_curves(std::vector<ReportCurve> curves) {
+  std::erase_if(curves, [](const ReportCurve& curve) { return curve.points.empty(); });
+  if (curves.empty()) return {};
+  std::string html = "<section>\n<h2>Learning curves</h2>\n";
+  for (std::size_t begin = 0; begin < curves.size();) {
+    std::size_t end = begin;
+    // More lines than colours would be no help to anybody.
+    while (end < curves.size() && end < begin + curve_colours().size() &&
+           curves[end].group == curves[begin].group) {
+      ++end;
+    }
+    if (!curves[begin].group.empty()) {
+      html += fmt::format("<h3>{}</h3>\n", escape_html(curves[begin].group));
+    }
+    html += render_curve_group({curves.begin() + static_cast<std::ptrdiff_t>(begin),
+                                curves.begin() + static_cast<std::ptrdiff_t>(end)},
+                               begin);
+    begin = end;
+  }
+  return html + "</section>\n";
+}
+
+std::string render_sweeps(const std::vector<ReportSweep>& sweeps) {
+  std::string html;
+  for (std::size_t i = 0; i < sweeps.size(); ++i) {
+    const std::string svg = sweep_svg(fmt::format("sweep{}", i), sweeps[i]);
+    if (svg.empty()) continue;
+    std::vector<std::pair<std::string, bool>> lines;
+    lines.reserve(sweeps[i].lines.size());
+    for (const SweepLine& line : sweeps[i].lines) {
+      lines.emplace_back(line.label, line.level.has_value());
+    }
+    html += fmt::format("<section>\n<h2>{}</h2>\n<figure>{}</figure>\n{}</section>\n",
+                        escape_html(sweeps[i].title), svg, legend_of(lines));
+  }
+  return html;
+}
+
+std::string render_words(const std::vector<ReportWords>& tables) {
+  std::string html;
+  for (const ReportWords& table : tables) {
     html += fmt::format(
-        "<figure>{}<figcaption>NDCG@20 of the source's validation users</figcaption></figure>\n",
-        ndcg_svg("ndcg", curves));
+        "<section>\n<h2>{}</h2>\n<div class=\"scroll\"><table class=\"words\">\n<thead><tr>",
+        escape_html(table.title));
+    for (const std::string& column : table.columns) {
+      html += fmt::format("<th>{}</th>", escape_html(column));
+    }
+    html += "</tr></thead>\n<tbody>\n";
+    for (const auto& row : table.rows) {
+      html += "<tr>";
+      for (const std::string& word : row) html += fmt::format("<td>{}</td>", escape_html(word));
+      html += "</tr>\n";
+    }
+    html += "</tbody></table></div>\n</section>\n";
   }
-  html += "</div>\n<p class=\"legend\">";
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    html += fmt::format("<span><i style=\"background:{}\"></i>{}</span> ",
-                        curve_colours()[i % curve_colours().size()], escape_html(curves[i].label));
-  }
-  return html + "</p>\n</section>\n";
+  return html;
 }
 
 std::string render_items(const char* heading, const char* list, const std::vector<CaseItem>& items,
@@ -133,20 +205,46 @@ std::string render_items(const char* heading, const char* list, const std::vecto
   return html + fmt::format("</{}></div>\n", list);
 }
 
+// A history and what came next, left to right.
+std::string render_strip(const std::string& heading, const std::vector<CaseItem>& history,
+                         const std::vector<CaseItem>& next) {
+  std::string html = fmt::format("<h4>{}</h4><ol class=\"strip\">", escape_html(heading));
+  for (const CaseItem& item : history) html += fmt::format("<li>{}</li>", escape_html(item.title));
+  for (const CaseItem& item : next) {
+    html += fmt::format("<li class=\"hit\">{} <b>next</b></li>", escape_html(item.title));
+  }
+  return html + "</ol>\n";
+}
+
+std::string render_case(const ReportCase& one) {
+  std::string html = fmt::format("<article><h3>User {}</h3>\n", escape_html(one.user));
+  if (!one.place.empty()) {
+    html += fmt::format("<p class=\"note\">{}</p>\n", escape_html(one.place));
+  }
+  if (!one.neighbours.empty()) {
+    html += render_strip("Target user", one.history, one.next);
+    for (const CaseNeighbour& near : one.neighbours) {
+      html += render_strip("Near source user " + near.user, near.history, near.next);
+    }
+    return html + "</article>\n";
+  }
+  html += "<div class=\"columns\">\n";
+  html += render_items("History, latest last", "ul", one.history, {}, "");
+  html += render_items("Recommended", "ol", one.recommended, one.next, "chosen");
+  html += render_items("Chose next", "ul", one.next, one.recommended, "recommended");
+  return html + "</div></article>\n";
+}
+
 std::string render_cases(const std::vector<ReportCase>& cases) {
   if (cases.empty()) return {};
-  std::string html =
-      "<section>\n<h2>Users</h2>\n<p class=\"note\">What each watched, what the model recommends, "
-      "and what the "
-      "user chose next; a hit is marked.</p>\n";
-  for (const ReportCase& one : cases) {
-    html +=
-        fmt::format("<article><h3>User {}</h3><div class=\"columns\">\n", escape_html(one.user));
-    html += render_items("History, latest last", "ul", one.history, {}, "");
-    html += render_items("Recommended", "ol", one.recommended, one.next, "chosen");
-    html += render_items("Chose next", "ul", one.next, one.recommended, "recommended");
-    html += "</div></article>\n";
-  }
+  const bool near = !cases.front().neighbours.empty();
+  std::string html = fmt::format(
+      "<section>\n<h2>Users</h2>\n<p class=\"note\">{}</p>\n",
+      near ? "What a user of the target did, in order, the next item that the model had among its "
+             "first, and the users of the source whose vectors are nearest."
+           : "What each watched, what the model recommends, and what the user chose next; a hit is "
+             "marked.");
+  for (const ReportCase& one : cases) html += render_case(one);
   return html + "</section>\n";
 }
 
@@ -234,6 +332,8 @@ std::string render_html(const RunReport& run) {
     html += fmt::format("<p class=\"summary\">{}</p>\n", escape_html(run.summary));
   html += render_facts(run) + "</header>\n";
   for (std::size_t i = 0; i < run.tables.size(); ++i) html += render_table(run.tables[i], i);
+  html += render_sweeps(run.sweeps);
+  html += render_words(run.words);
   html += render_curves(run.curves);
   html += render_cases(run.cases);
   html += render_commands(run);

@@ -28,6 +28,8 @@ constexpr const char* kInk = "#010101";
 constexpr const char* kGrid = "#020202";
 constexpr int kWidth = 720;
 constexpr int kRowHeight = 30;
+constexpr std::size_t kMostTics = 12;
+constexpr double kWholeFrom = 100.0;  // labels without decimals
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -166,12 +168,43 @@ std::string lines_svg(const std::string& name, const std::string& description,
   return inline_svg(run_plotter("gnuplot", script + "plot " + plots + "\n"), description);
 }
 
+// Every x of the points, once, rising.
+std::vector<double> swept_values(const ReportSweep& sweep) {
+  std::vector<double> values;
+  for (const SweepLine& line : sweep.lines) {
+    for (const SweepPoint& point : line.points) values.push_back(point.x);
+  }
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
+// Ranges and tics; logarithmic when the values span a factor of ten.
+std::string sweep_axes(const std::vector<double>& values) {
+  const double low = values.front();
+  const double high = values.back() > low ? values.back() : low + 1.0;
+  const bool wide = low > 0.0 && high >= 10.0 * low;
+  const double margin = 0.03 * (high - low);
+  std::string script = "set yrange [0:*]\n";
+  script +=
+      wide ? fmt::format("set logscale x\nset xrange [{:.10g}:{:.10g}]\n", low / 1.1, high * 1.1)
+           : fmt::format("set xrange [{:.10g}:{:.10g}]\n", low - margin, high + margin);
+  if (values.size() > kMostTics) return script;
+  std::string list;
+  for (const double value : values) {
+    const std::string label =
+        value < kWholeFrom ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
+    list += fmt::format("{}'{}' {:.10g}", list.empty() ? "" : ", ", label, value);
+  }
+  return script + fmt::format("set xtics ({})\n", list);
+}
+
 }  // namespace
 
 const std::vector<std::string>& curve_colours() {
   // Distinct in both schemes and for the common kinds of colour blindness (after Okabe and Ito).
-  static const std::vector<std::string> colours = {"#D9622B", "#4A80BD", "#2A9D74",
-                                                   "#B8860B", "#A05FA8", "#8A8F98"};
+  static const std::vector<std::string> colours = {"#D9622B", "#4A80BD", "#2A9D74", "#B8860B",
+                                                   "#A05FA8", "#1B9AAA", "#C2417C", "#8A8F98"};
   return colours;
 }
 
@@ -247,6 +280,39 @@ std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& cu
   return lines_svg(name, "loss over epochs, training dashed, validation solid", curves,
                    {{[](const CurvePoint& point) { return point.validation_loss; }, false},
                     {[](const CurvePoint& point) { return point.train_loss; }, true}});
+}
+
+std::string sweep_svg(const std::string& name, const ReportSweep& sweep) {
+  const std::vector<double> values = swept_values(sweep);
+  if (values.empty()) return {};
+  std::string script = preamble(name, kWidth, 360);
+  script +=
+      fmt::format("set border 3 lc rgb '{}'\nset grid ytics lt 1 lw 1 lc rgb '{}'\n", kInk, kGrid);
+  script += fmt::format("set xlabel '{}' textcolor rgb '{}'\nset ylabel '{}' textcolor rgb '{}'\n",
+                        stand_in(0, sweep.x_title), kInk, stand_in(1, sweep.y_title), kInk);
+  script += sweep_axes(values);
+  std::string plots;
+  for (std::size_t i = 0; i < sweep.lines.size(); ++i) {
+    const SweepLine& line = sweep.lines[i];
+    const std::string colour = hex_for_gnuplot(curve_colours()[i % curve_colours().size()]);
+    if (!plots.empty()) plots += ", ";
+    if (line.level) {
+      plots += fmt::format("{:.10g} with lines lw 1.6 dt 2 lc rgb '{}'", *line.level, colour);
+      continue;
+    }
+    script += fmt::format("$d{} << EOD\n", i);
+    for (const SweepPoint& point : line.points) {
+      script += fmt::format("{:.10g} {:.10g} {:.10g}\n", point.x, point.mean, point.sd);
+    }
+    script += "EOD\n";
+    plots +=
+        fmt::format("$d{} using 1:2:3 with yerrorlines lw 2 pt 7 ps 0.4 lc rgb '{}'", i, colour);
+  }
+  std::string svg = inline_svg(run_plotter("gnuplot", script + "plot " + plots + "\n"),
+                               sweep.y_title + " over " + sweep.x_title);
+  replace_all(svg, stand_in(0, sweep.x_title), escape_html(sweep.x_title));
+  replace_all(svg, stand_in(1, sweep.y_title), escape_html(sweep.y_title));
+  return svg;
 }
 
 std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves) {

@@ -29,6 +29,10 @@ std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& cu
 // The validation metric over epochs.
 std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves);
 
+// Means with deviations over what was varied; level lines dashed. The x axis is logarithmic when
+// the values span a factor of ten.
+std::string sweep_svg(const std::string& name, const ReportSweep& sweep);
+
 // The line colours of curves, in order of use: for the legend.
 const std::vector<std::string>& curve_colours();
 

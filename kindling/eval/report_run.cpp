@@ -209,7 +209,9 @@ RunReport read_run(const std::string& directory) {
     throw Error(Kind::kNotFound, "there is no such directory", directory);
   }
   const std::string described = path_inside(directory, "run.json");
-  return fs::exists(described) ? read_described(directory, described) : read_undescribed(directory);
+  if (fs::exists(described)) return read_described(directory, described);
+  if (auto experiments = read_experiments(directory)) return *std::move(experiments);
+  return read_undescribed(directory);
 }
 
 }  // namespace kindling

@@ -38,6 +38,8 @@ tr.ours th { color: var(--accent); font-weight: 650; }
 tr.oracle { color: var(--soft); }
 td.best { font-weight: 700; }
 td.best::before { content: "★ "; color: var(--accent); font-size: .75em; }
+td.close::before { content: "≈ "; color: var(--soft); font-size: .8em; }
+table.words td, table.words th { text-align: left; white-space: normal; }
 td.none, .sd { color: var(--soft); font-weight: 400; }
 .sd { font-size: .82em; }
 .aside { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
@@ -47,7 +49,12 @@ figcaption { color: var(--soft); font-size: .85rem; text-align: center; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); gap: 1rem; }
 .pair figure { margin: .5rem 0 0; }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; justify-content: center; font-size: .85rem; margin: .8rem 0 0; }
-.legend i { display: inline-block; width: 1.4em; height: .25em; border-radius: 2px; vertical-align: middle; margin-right: .45em; }
+.legend i { display: inline-block; width: 1.4em; vertical-align: middle; margin-right: .45em;
+  border-top: .22em solid currentColor; }
+.legend i.dashed { border-top-style: dashed; }
+ol.strip { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(8.5rem, 1fr); gap: .5rem;
+  list-style: none; padding: 0 0 .5rem; margin: 0 0 .75rem; overflow-x: auto; font-size: .82rem; }
+ol.strip li { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .5rem; }
 article { border-top: 1px solid var(--line); padding: 1rem 0 .25rem; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .75rem 1.5rem; }
 .columns ul, .columns ol { margin: 0; padding-left: 1.3rem; font-size: .92rem; }

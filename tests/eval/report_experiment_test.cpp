@@ -1,0 +1,142 @@
+// The page of an experiment: what of its document is shown, and where.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/json.h"
+#include "kindling/eval/report.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::TempDir;
+
+Json cell(const char* model, double mean, double step = 0.0) {
+  Json one = {{"data", "p"},
+              {"model", model},
+              {"metric", "ndcg@20"},
+              {"mean", mean},
+              {"sd", 0.01},
+              {"seeds", 2},
+              {"published", nullptr},
+              {"encoder", ""},
+              {"title", model},
+              {"role", "ours"},
+              {"values", {mean - 0.01, mean + 0.01}}};
+  if (step > 0.0) one["step"] = step;
+  return one;
+}
+
+Json small_document() {
+  return {{"kindling_experiment", 1},
+          {"name", "x"},
+          {"title", "A table"},
+          {"metrics", {"ndcg@20"}},
+          {"pairs", {{{"name", "p"}, {"title", "One → Two"}, {"stands_for", "paper"}}}},
+          {"finished", 2},
+          {"planned", 3},
+          {"cells", {cell("good", 0.4), cell("near", 0.39), cell("poor", 0.1)}}};
+}
+
+std::string page_of(const TempDir& dir) { return render_html(read_run(dir.path())); }
+
+TEST(ReportExperiment, MarksTheBestAndWhatIsNotToldApart) {
+  const TempDir dir;
+  Json document = small_document();
+  document["cells"][0]["published"] = 0.3;
+  document["comparisons"] = {
+      {{"data", "p"}, {"encoder", ""}, {"metric", "ndcg@20"}, {"model", "near"}, {"p_value", 0.4}},
+      {{"data", "p"},
+       {"encoder", ""},
+       {"metric", "ndcg@20"},
+       {"model", "poor"},
+       {"p_value", 0.001}}};
+  dir.write("x.json", document.dump());
+
+  const RunReport report = read_run(dir.path());
+  const std::string page = render_html(report);
+
+  ASSERT_EQ(report.tables.size(), 1U);
+  EXPECT_EQ(report.tables[0].rows[1].p_values.at("ndcg@20"), 0.4);
+  EXPECT_THAT(page, HasSubstr("<td class=\"best\">0.4000"));
+  EXPECT_THAT(page, HasSubstr("<td class=\"close\">0.3900"));
+  EXPECT_THAT(page, HasSubstr("<td>0.1000"));
+  EXPECT_THAT(page, HasSubstr("paper 0.300 (+0.100)"));
+  EXPECT_THAT(page, HasSubstr("which is other data"));
+  EXPECT_THAT(page, HasSubstr("2 of 3 cells"));
+}
+
+TEST(ReportExperiment, DrawsASweepWithLevelLines) {
+  const TempDir dir;
+  Json document = small_document();
+  document["sweep"] = {{"setting", "interactions"}, {"title", "interactions"}, {"values", {5, 90}}};
+  document["cells"] = {cell("oracle", 0.1, 5), cell("oracle", 0.3, 90), cell("zero-shot", 0.2)};
+  dir.write("x.json", document.dump());
+
+  const RunReport report = read_run(dir.path());
+
+  ASSERT_EQ(report.sweeps.size(), 1U);
+  ASSERT_EQ(report.sweeps[0].lines.size(), 2U);
+  EXPECT_EQ(report.sweeps[0].lines[0].points.size(), 2U);
+  EXPECT_EQ(report.sweeps[0].lines[1].level, 0.2);
+  const std::string page = render_html(report);
+  EXPECT_THAT(page, HasSubstr("aria-label=\"NDCG@20 over interactions\""));
+  EXPECT_THAT(page, HasSubstr("zero-shot"));
+}
+
+TEST(ReportExperiment, ShowsCasesAsRowsOfEscapedTitles) {
+  const TempDir dir;
+  Json document = small_document();
+  const Json item = {{"id", "i"}, {"title", "<b>Saw</b>"}};
+  document["cases"] = {
+      {{"user", "u"},
+       {"data", "One → Two"},
+       {"model", "ZESRec"},
+       {"history", {item}},
+       {"next", {item}},
+       {"neighbours", {{{"user", "v"}, {"history", {item, item}}, {"next", Json::array()}}}}}};
+  dir.write("x.json", document.dump());
+
+  const std::string page = page_of(dir);
+
+  EXPECT_THAT(page, HasSubstr("Near source user v"));
+  EXPECT_THAT(page, HasSubstr("&lt;b&gt;Saw"));
+  EXPECT_THAT(page, Not(HasSubstr("<b>Saw")));
+}
+
+TEST(ReportExperiment, PutsSeveralExperimentsOnOnePage) {
+  const TempDir dir;
+  dir.write("x.json", small_document().dump());
+  Json other = small_document();
+  other["name"] = "y";
+  other["notes"] = {"A remark."};
+  dir.write("y.json", other.dump());
+  dir.write("notes.json", "[1, 2]");
+
+  const RunReport report = read_run(dir.path());
+
+  EXPECT_EQ(report.title, "2 experiments");
+  ASSERT_EQ(report.tables.size(), 2U);
+  EXPECT_EQ(report.tables[1].title, "y: One → Two");
+  EXPECT_THAT(render_html(report), HasSubstr("<td>A remark.</td>"));
+}
+
+TEST(ReportExperiment, NamesTheFileOfADamagedDocument) {
+  const TempDir dir;
+  Json document = small_document();
+  document["cells"][0].erase("values");
+  dir.write("x.json", document.dump());
+  try {
+    read_run(dir.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadInput);
+    EXPECT_THAT(error.what(), HasSubstr("x.json"));
+  }
+}
+
+}  // namespace
+}  // namespace kindling
