@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 ONLY ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test setup build dev lint format check bench docs clean
+.PHONY: help demo test setup build dev lint format check bench docs clean reproduce
 
 help:
 	@echo "make demo    the main job on real data, from a fresh machine: demo/report.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make check   everything the CI runs: format, floors, lint, tests, sanitizers, fuzzers, demo"
 	@echo "make lint    format check, floors, clang-tidy, spelling     make format  rewrite with clang-format"
 	@echo "make bench [ONLY=NAME]   speed beside the peers             make docs    regenerate docs/models.md"
+	@echo "make reproduce [DATA=DIR] [ONLY=NAME]   the papers' tables: build/reproduce/report.html"
 	@echo "make clean   remove build/ and demo/ (fetched files stay in .cache/)"
 
 demo: build
@@ -42,6 +43,10 @@ check: setup
 bench: setup
 	@tools/build.sh release $(JOBS)
 	@tools/bench.sh $(ONLY)
+
+reproduce: build
+	@python3 tools/fetch_assets.py
+	@JOBS=$(JOBS) ONLY="$(ONLY)" tools/reproduce.sh $(DATA)
 
 docs: build
 	@tools/make_docs.py

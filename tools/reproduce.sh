@@ -1,0 +1,16 @@
+#!/bin/sh
+# reproduce.sh [DATA]: every table and figure of experiments/ on the data sets found in DATA, then one page
+# of all of them: build/reproduce/report.html. Finished cells are kept: run it again to go on.
+set -eu
+cd "$(dirname "$0")/.."
+data=${1:-../shared/data}
+jobs=${JOBS:-$(nproc)}
+out=build/reproduce
+program=${KINDLING:-build/release/bin/kindling}
+export OMP_WAIT_POLICY=passive  # cells run beside each other, a thread each
+for name in ${ONLY:-zesrec-day0 zesrec-table2 zesrec-table3 zesrec-incremental zesrec-selection zesrec-casestudy zesrec-table1}; do
+  begin=$(date +%s)
+  "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs"
+  echo "== $name: $(($(date +%s) - begin)) s"
+done
+"$program" report "$out"
