@@ -85,4 +85,46 @@ DomainPair thin_overlap(const Dataset& first, const Dataset& second, const Overl
   return pair;
 }
 
+namespace {
+
+// Who stays: `common` in its order, then the others in random order.
+std::vector<bool> first_users(std::size_t users, const std::vector<UserId>& common,
+                              std::size_t most, Rng rng) {
+  std::vector<bool> kept(users, false);
+  std::size_t count = 0;
+  const auto keep = [&](UserId user) {
+    if (count >= most || kept[user]) return;
+    kept[user] = true;
+    ++count;
+  };
+  for (const UserId user : common) keep(user);
+  for (const std::uint32_t user : permutation(users, rng)) keep(user);
+  return kept;
+}
+
+}  // namespace
+
+DomainPair cap_users(const Dataset& first, const Dataset& second, std::size_t most,
+                     const Rng& rng) {
+  std::vector<SharedUser> shared = shared_users(first, second);
+  Rng order = rng.fork("common");
+  shuffle(std::span<SharedUser>(shared), order);
+  std::vector<UserId> common_first;
+  std::vector<UserId> common_second;
+  for (const SharedUser& user : shared) {
+    common_first.push_back(user.first);
+    common_second.push_back(user.second);
+  }
+  const auto capped = [&](const Dataset& data, const std::vector<UserId>& common,
+                          const char* name) {
+    if (data.user_count() <= most) return data;
+    Dataset part = keep_users(data, first_users(data.user_count(), common, most, rng.fork(name)));
+    part.origin["max_users"] = most;
+    return part;
+  };
+  DomainPair pair{capped(first, common_first, "first"), capped(second, common_second, "second"), 0};
+  pair.shared = shared_users(pair.first, pair.second).size();
+  return pair;
+}
+
 }  // namespace kindling

@@ -48,4 +48,8 @@ struct DomainPair {
 DomainPair thin_overlap(const Dataset& first, const Dataset& second, const OverlapOptions& options,
                         const Rng& rng);
 
+// At most `most` users of each domain: the common ones first, then others, both in random order.
+// Items that lose their last event go. For experiments on small machines.
+DomainPair cap_users(const Dataset& first, const Dataset& second, std::size_t most, const Rng& rng);
+
 }  // namespace kindling

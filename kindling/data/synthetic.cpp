@@ -20,7 +20,8 @@ constexpr std::uint32_t kWordsPerTopic = 5;
 
 void check_options(const SyntheticOptions& options) {
   check(options.topics >= 2 && options.items >= options.topics && options.dim >= 1 &&
-            options.min_length >= 1 && options.max_length >= options.min_length,
+            options.min_length >= 1 && options.max_length >= options.min_length &&
+            options.shared_users <= options.users,
         "a synthetic world needs topics, items and lengths");
 }
 
@@ -92,11 +93,16 @@ SyntheticDomain make_synthetic_domain(const std::string& name, const SyntheticOp
   }
   for (std::uint32_t u = 0; u < options.users; ++u) {
     Rng rng = root.fork("user", u);
-    const UserId user = builder.user(fmt::format("{}-u{}", name, u));
+    const bool shared = u < options.shared_users;
+    const UserId user = builder.user(fmt::format("{}-u{}", shared ? "shared" : name, u));
     const auto length =
         options.min_length +
         static_cast<std::uint32_t>(rng.below(options.max_length - options.min_length + 1));
     auto topic = static_cast<std::uint32_t>(rng.below(options.topics));
+    if (shared) {
+      Rng taste = Rng(seed).fork("shared user", u);
+      topic = static_cast<std::uint32_t>(taste.below(options.topics));
+    }
     std::int64_t time = kStart + static_cast<std::int64_t>(rng.below(kSpreadHours)) * kHour;
     for (std::uint32_t n = 0; n < length; ++n) {
       builder.add(user, draw_item(topic, options, rng), time);

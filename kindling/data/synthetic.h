@@ -7,9 +7,10 @@
 // Every item has one topic; its text holds words of the topic and its vector lies near the topic's
 // centre, the same centre in both domains. Topics form a ring: a user's next item keeps the topic
 // with probability `stay`, moves to the next topic of the ring with probability `advance`, and is
-// of any topic otherwise. Inside a topic items are Zipf-popular. So kNN on texts beats chance
-// where `stay` is large, a sequence model that has learnt the ring in one domain beats kNN in the
-// other (advance), and popularity beats chance.
+// of any topic otherwise. A shared user starts with the same topic in both domains, so that a
+// two-domain model has something to carry over. Inside a topic items are Zipf-popular. So kNN on
+// texts beats chance where `stay` is large, a sequence model that has learnt the ring in one domain
+// beats kNN in the other (advance), and popularity beats chance.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace kindling {
 
 struct SyntheticOptions {
   std::uint32_t users = 300;
+  std::uint32_t shared_users = 0;  // the first of them are the same people in every domain
   std::uint32_t items = 120;
   std::uint32_t topics = 6;
   std::uint32_t dim = 16;

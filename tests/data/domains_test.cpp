@@ -89,5 +89,24 @@ TEST(ThinOverlap, NeedsCommonUsersAndAShare) {
   EXPECT_THROW(thin_overlap(first, people("b", 3), {.keep = 1.5}, Rng(1)), Error);
 }
 
+TEST(CapUsers, KeepsCommonUsersFirst) {
+  const Dataset first = people("a", 30);
+  const Dataset second = people("b", 12);  // u0 … u11 are shared
+
+  const DomainPair pair = cap_users(first, second, 15, Rng(1));
+
+  EXPECT_EQ(pair.first.user_count(), 15U);
+  EXPECT_EQ(pair.second.fingerprint(), second.fingerprint());  // small enough as it is
+  EXPECT_EQ(pair.shared, 12U);
+  EXPECT_EQ(pair.first.item_count(), 16U);  // items nobody took are gone
+}
+
+TEST(CapUsers, DrawsFromTheCommonUsersWhenTheyAreMore) {
+  const DomainPair pair = cap_users(people("a", 30), people("b", 40), 10, Rng(1));
+
+  EXPECT_EQ(pair.shared, 10U);  // the same ones on both sides
+  EXPECT_EQ(pair.second.user_count(), 10U);
+}
+
 }  // namespace
 }  // namespace kindling

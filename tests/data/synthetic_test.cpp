@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kindling/data/domains.h"
+
 namespace kindling {
 namespace {
 
@@ -62,6 +64,23 @@ TEST(SyntheticWorld, LengthsStayInRangeAndItemsHaveTexts) {
     EXPECT_LE(domain.data.history(user).size(), 4U);
   }
   for (const Item& item : domain.data.items()) EXPECT_FALSE(item.text.empty());
+}
+
+TEST(SyntheticWorld, HasSharedUsersWhoStartWithTheSameTopic) {
+  SyntheticOptions options;
+  options.users = 60;
+  options.shared_users = 25;
+  const SyntheticWorld world = make_synthetic_world(options, 3);
+
+  const auto shared = shared_users(world.source.data, world.target.data);
+
+  ASSERT_EQ(shared.size(), 25U);
+  for (const SharedUser& user : shared) {
+    const auto topic = [&](const Dataset& data, UserId id) {
+      return data.history(id)[0].item % options.topics;
+    };
+    EXPECT_EQ(topic(world.source.data, user.first), topic(world.target.data, user.second));
+  }
 }
 
 }  // namespace
