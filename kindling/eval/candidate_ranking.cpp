@@ -43,33 +43,17 @@ void by_vectors(const VectorRecommender& model, const Domain& domain,
   }
 }
 
-// Asks for the union of a block's lists, so that one call serves many queries.
+// One query at a time: what different users' lists have in common is little.
 void by_scores(const Recommender& model, const Domain& domain,
                std::span<const RankingQuery> queries, const CandidateLists& lists,
-               std::size_t block_size, std::vector<RankedQuery>& ranks) {
-  std::vector<std::uint32_t> column(domain.data->item_count());
-  for (std::size_t first = 0; first < queries.size(); first += block_size) {
-    const auto block = queries.subspan(first, std::min(block_size, queries.size() - first));
-    std::vector<std::vector<ItemId>> own(block.size());
-    std::vector<ItemId> wanted;
-    for (std::size_t q = 0; q < block.size(); ++q) {
-      lists.negatives(*block[q].user, own[q]);
-      own[q].push_back(block[q].target);
-      wanted.insert(wanted.end(), own[q].begin(), own[q].end());
-    }
-    std::sort(wanted.begin(), wanted.end());
-    wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
-    for (std::size_t c = 0; c < wanted.size(); ++c) {
-      column[wanted[c]] = static_cast<std::uint32_t>(c);
-    }
-    const Matrix scores = model.score(domain, asked(block), wanted);
-    check(scores.rows() == block.size() && scores.cols() == wanted.size(),
-          "score gave another shape");
-    for (std::size_t q = 0; q < block.size(); ++q) {
-      std::vector<float> mine;
-      for (const ItemId item : own[q]) mine.push_back(scores(q, column[item]));
-      ranks[first + q] = one_rank(kernels::rank_count(mine.data(), mine.size(), mine.size() - 1));
-    }
+               std::vector<RankedQuery>& ranks) {
+  std::vector<ItemId> list;
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    lists.negatives(*queries[q].user, list);
+    list.push_back(queries[q].target);
+    const Matrix scores = model.score(domain, asked(queries.subspan(q, 1)), list);
+    check(scores.rows() == 1 && scores.cols() == list.size(), "score gave another shape");
+    ranks[q] = one_rank(kernels::rank_count(scores.row(0).data(), list.size(), list.size() - 1));
   }
 }
 
@@ -88,7 +72,7 @@ std::vector<RankedQuery> rank_among(const Recommender& model, const Domain& doma
     by_vectors(*vectors, domain, queries, lists, std::max<std::size_t>(options.vector_block, 1),
                ranks);
   } else {
-    by_scores(model, domain, queries, lists, std::max<std::size_t>(options.score_block, 1), ranks);
+    by_scores(model, domain, queries, lists, ranks);
   }
   return ranks;
 }

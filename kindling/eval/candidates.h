@@ -70,7 +70,7 @@ class CandidateLists {
 };
 
 // rank_targets() among each query's own list. Queries need their user. Models whose score is a dot
-// product are counted row by row without gathering; the others are asked for blocks of scores.
+// product are counted row by row without gathering; the others are asked query by query.
 std::vector<RankedQuery> rank_among(const Recommender& model, const Domain& domain,
                                     std::span<const RankingQuery> queries,
                                     const CandidateLists& lists,

@@ -23,6 +23,18 @@
   MODEL(hrnn_meta, true, false, true, "HRNN over text vectors: in-domain oracle of Ding et al.")   \
   MODEL(gru4rec_official, false, false, true,                                                      \
         "Hidasi & Karatzoglou, Recurrent Neural Networks with Top-k Gains, 2018")                  \
+  MODEL(bprmf, false, false, true, "Rendle et al., BPR: Bayesian Personalized Ranking, 2009")      \
+  MODEL(cmf, false, true, true, "Singh & Gordon, Collective Matrix Factorization, 2008, by BPR")   \
+  MODEL(mfem, false, true, true,                                                                   \
+        "Man et al., Embedding and Mapping, 2017; as RecGURU compares it")                         \
+  MODEL(cngan, false, true, true, "Perera & Zimmermann, CnGAN, 2019; as RecGURU compares it")      \
+  MODEL(doml, false, true, true,                                                                   \
+        "Li & Tuzhilin, Dual Metric Learning, 2021; as RecGURU compares it")                       \
+  MODEL(autoem, false, true, true,                                                                 \
+        "MFEM over AutoRec's states, position by position; as RecGURU compares it")                \
+  MODEL(sasrec, false, false, true,                                                                \
+        "Kang & McAuley, Self-Attentive Sequential Recommendation, 2018")                          \
+  MODEL(bert4rec, false, false, true, "Sun et al., BERT4Rec, 2019")                                \
   MODEL(zesrec, true, true, false,                                                                 \
         "Ding, Deoras, Wang, Wang, Zero-Shot Recommender Systems, 2021")                           \
   MODEL(seqrec, false, false, true, "RecGURU's recommender alone (its ablation SeqRec)")           \

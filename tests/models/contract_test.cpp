@@ -17,6 +17,12 @@
 namespace kindling {
 namespace {
 
+bool has_option(const ModelInfo& info, const char* name) {
+  const auto options = info.describe();
+  return std::any_of(options.begin(), options.end(),
+                     [&](const OptionInfo& option) { return option.name == name; });
+}
+
 // Small options, so that training takes well under a second.
 OptionValues small_options(const ModelInfo& info) {
   OptionValues values;
@@ -26,18 +32,32 @@ OptionValues small_options(const ModelInfo& info) {
     }
   };
   set("dim", "24");
-  set("epochs", "6");
+  set("epochs", has_option(info, "init_sd") ? "40" : "6");
+  set("batch_size", "64");
+  set("map_epochs", "20");
+  set("merge_steps", "150");
+  set("iterations", "100");
+  set("net_epochs", "12");
+  set("net_batch", "32");
+  set("net_learning_rate", "0.01");
   // RecGURU counts steps.
-  for (const auto& [name, value] :
-       {std::pair{"layers", "1"}, std::pair{"hidden", "32"}, std::pair{"dropout", "0.1"},
-        std::pair{"batch_size", "64"}, std::pair{"embedding_scale", "0.1"}}) {
-    if (std::string_view(info.source).find("RecGURU") != std::string_view::npos) set(name, value);
-  }
   set("pretrain_steps", "20");
   set("warmup", "10");
   set("adversarial_steps", "5");
   set("finetune_steps", "100");
   set("finetune_rate", "5e-3");
+  if (has_option(info, "finetune_steps")) {
+    set("layers", "1");
+    set("hidden", "32");
+    set("dropout", "0.1");
+    set("embedding_scale", "0.1");
+  }
+  if (has_option(info, "mask_share")) {
+    // BERT's first weights suit wide networks and long training.
+    values = {{"dim", "24"},       {"epochs", "40"}, {"batch_size", "64"},
+              {"start_sd", "0.2"}, {"warmup", "5"},  {"learning_rate", "0.005"},
+              {"layers", "1"}};
+  }
   return values;
 }
 
@@ -46,8 +66,8 @@ class ModelContract : public ::testing::TestWithParam<ModelInfo> {
   // One world for all cases: making it costs more than using it. Users mostly stay with a topic:
   // where they mostly move on, kNN over the whole history is worse than chance, as it should be.
   static void SetUpTestSuite() {
-    world_ = new SyntheticWorld(
-        make_synthetic_world({.users = 250, .items = 90, .stay = 0.6, .advance = 0.3}, 11));
+    world_ = new SyntheticWorld(make_synthetic_world(
+        {.users = 250, .shared_users = 120, .items = 90, .stay = 0.6, .advance = 0.3}, 11));
     split_ = new TargetSplit(split_leave_last_out(world_->target.data));
   }
   static void TearDownTestSuite() {
@@ -78,7 +98,7 @@ class ModelContract : public ::testing::TestWithParam<ModelInfo> {
     std::vector<Query> all;
     for (std::size_t t = 0; t < std::min(count, split_->tests.size()); ++t) {
       const TestEvent& test = split_->tests[t];
-      all.push_back({world_->target.data.history(test.user).first(test.position)});
+      all.push_back({world_->target.data.history(test.user).first(test.position), test.user});
     }
     return all;
   }
@@ -139,7 +159,7 @@ TEST_P(ModelContract, AnswersAnEmptyHistory) {
 
 TEST_P(ModelContract, AnswersAUserItHasNeverSeen) {
   const std::vector<Event> history = {{.item = 3, .value = 1, .time = 1'600'000'000}};
-  const std::vector<Query> unknown = {{history}};
+  const std::vector<Query> unknown = {{history}, {history, UserId{100'000}}};
 
   const Matrix scores = fitted()->score(target(), unknown, all_items());
 
@@ -187,6 +207,28 @@ TEST_P(ModelContract, SavedAndLoadedItGivesEqualScores) {
 
   expect_equal(model->score(target(), queries(20), all_items()),
                loaded.model->score(target(), queries(20), all_items()));
+}
+
+// What early stopping relies on: from inside fit(), the model answers with its present parameters.
+TEST_P(ModelContract, CanBeValidatedWhileItLearns) {
+  auto model = GetParam().make(small_options(GetParam()));
+  FitContext context;
+  double asked = 0.0;
+  context.validate = [&](const Recommender& present) {
+    const Matrix scores = present.score(target(), queries(3), all_items());
+    for (std::size_t i = 0; i < scores.rows() * scores.cols(); ++i) {
+      EXPECT_TRUE(std::isfinite(scores.data()[i]));
+    }
+    return 1.0 / ++asked;  // the first state is the best
+  };
+
+  model->fit(whole_task(), context);
+
+  for (const EpochRecord& epoch : context.history) {
+    if (epoch.validation_hr) {
+      EXPECT_LE(*epoch.validation_hr, 1.0);
+    }
+  }
 }
 
 TEST_P(ModelContract, RefusesAnUnknownOption) {

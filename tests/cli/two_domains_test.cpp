@@ -1,0 +1,135 @@
+// Two domains with common users, run as users run it: thin the overlap, draw lists, train on both
+// train parts, evaluate among the lists.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/json.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Outcome;
+using testing::run_kindling;
+using testing::TempDir;
+
+// 60 users, the last 20 of whom are this domain's alone; 45 items of three topics.
+void write_domain(const TempDir& dir, const std::string& name) {
+  std::string rows;
+  for (int u = 0; u < 60; ++u) {
+    rows += (u < 40 ? "u" : name) + std::to_string(u);
+    for (int t = 0; t < 6; ++t) {
+      rows += (t == 0 ? "\t" : " ") + name + std::to_string(u % 3 + 3 * ((u * 7 + t * 4) % 15));
+    }
+    rows += "\n";
+  }
+  dir.write(name + ".tsv", rows);
+}
+
+Json done(const Outcome& outcome) {
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return parse_json(outcome.out, "stdout");
+}
+
+class TwoDomains : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = new TempDir;
+    for (const char* name : {"a", "b"}) {
+      write_domain(*dir_, name);
+      done(run_kindling(
+          {"import", "sequences", at(std::string(name) + ".tsv"), "--out", at(name), "--json"}));
+    }
+  }
+  static void TearDownTestSuite() {
+    delete dir_;
+    dir_ = nullptr;
+  }
+  static std::string at(const std::string& name) { return dir_->file(name); }
+
+  static TempDir* dir_;
+};
+
+TempDir* TwoDomains::dir_ = nullptr;
+
+TEST_F(TwoDomains, OverlapKeepsTheShareThatIsAskedFor) {
+  const Json thin = done(run_kindling({"overlap", at("a"), at("b"), "--keep", "0.25", "--out-a",
+                                       at("a25"), "--out-b", at("b25"), "--json"}));
+
+  EXPECT_EQ(thin["shared_before"], 40);
+  EXPECT_EQ(thin["shared"], 10);
+  EXPECT_EQ(thin["first"]["users"].get<int>() + thin["second"]["users"].get<int>(), 40 + 40 + 10);
+}
+
+TEST_F(TwoDomains, ListsFromAFileGiveTheSameResultAsListsThatAreDrawn) {
+  done(run_kindling(
+      {"candidates", at("b"), "--draw", "popularity:20", "--out", at("b.candidates"), "--json"}));
+  const auto evaluate = [&](const std::string& candidates) {
+    return done(run_kindling({"evaluate", "pop", "--target", at("b"), "--protocol", "leave-two-out",
+                              "--candidates", candidates, "--json"}));
+  };
+
+  const Json drawn = evaluate("popularity:20");
+  const Json read = evaluate(at("b.candidates"));
+
+  EXPECT_EQ(drawn["metrics"], read["metrics"]);
+  EXPECT_EQ(drawn["candidates"], 21);
+  EXPECT_EQ(drawn["flags"]["sampled_candidates"], true);
+  EXPECT_TRUE(drawn["metrics_among"].contains("uniform:20"));
+  EXPECT_TRUE(drawn["metrics_among"].contains("full"));
+  EXPECT_TRUE(drawn["metrics"].contains("mrr@5"));
+}
+
+TEST_F(TwoDomains, TrainsOnBothTrainPartsAndKeepsSharedUsers) {
+  const Json trained = done(run_kindling(
+      {"train", "cmf", "--source", at("a"), "--target", at("b"), "--protocol", "leave-two-out",
+       "--candidates", "popularity:20", "--set", "epochs=3", "--out", at("cmf"), "--json"}));
+
+  EXPECT_EQ(trained["data"]["users"], 60);
+  EXPECT_EQ(trained["data"]["events"], 60 * 4);
+  EXPECT_EQ(trained["data"]["target"]["events"], 60 * 4);
+  EXPECT_EQ(trained["data"]["shared_users"], 40);
+  EXPECT_TRUE(trained["metrics"].contains("validation_hr@10"));
+  const Json result = done(run_kindling({"evaluate", at("cmf"), "--target", at("b"), "--protocol",
+                                         "leave-two-out", "--candidates", "uniform:20", "--json"}));
+  EXPECT_EQ(result["queries"], 60);
+}
+
+TEST_F(TwoDomains, RefusesAModelThatHasSeenTheTestEvents) {
+  done(run_kindling({"train", "pop", "--target", at("b"), "--protocol", "leave-last-out", "--out",
+                     at("pop"), "--json"}));
+
+  const Outcome outcome =
+      run_kindling({"evaluate", at("pop"), "--target", at("b"), "--protocol", "leave-two-out"});
+
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("leave-last-out"));
+}
+
+TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
+  const auto mistake = [&](const std::vector<std::string>& call, const char* said) {
+    const Outcome outcome = run_kindling(call);
+    EXPECT_EQ(outcome.code, 2) << call[0];
+    EXPECT_THAT(outcome.err, HasSubstr(said));
+  };
+  const std::string pair = "leave-two-out";
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--candidates",
+           "popularity:500"},
+          "no room for 500 negatives");
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--candidates", "best"},
+          "popularity:N");
+  mistake({"candidates", at("b"), "--draw", "full", "--out", at("x")}, "draws no lists");
+  mistake({"overlap", at("a"), at("b"), "--keep", "2", "--out-a", at("x"), "--out-b", at("y")},
+          "0 to 1");
+  done(run_kindling(
+      {"candidates", at("a"), "--draw", "uniform:5", "--out", at("a.candidates"), "--json"}));
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--candidates",
+           at("a.candidates")},
+          "another dataset");
+  mistake({"train", "cmf", "--target", at("b"), "--protocol", pair, "--out", at("z")}, "--source");
+}
+
+}  // namespace
+}  // namespace kindling

@@ -1,0 +1,223 @@
+#include "kindling/models/factors.h"
+
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/models/registry.h"
+
+namespace kindling {
+namespace {
+
+Dataset tiny(const std::vector<std::vector<int>>& histories, int items,
+             const std::string& prefix = "u") {
+  DatasetBuilder builder(false);
+  for (int j = 0; j < items; ++j) builder.item("i" + std::to_string(j));
+  for (std::size_t u = 0; u < histories.size(); ++u) {
+    const UserId user = builder.user(prefix + std::to_string(u));
+    for (const int item : histories[u]) {
+      builder.add(user, builder.item("i" + std::to_string(item)), 0);
+    }
+  }
+  return std::move(builder).build("tiny");
+}
+
+TEST(DrawTriples, TakesEveryPositiveWithItemsTheUserHasNotTaken) {
+  const BprData data = bpr_data(tiny({{0, 1, 0}, {2}, {0, 1, 2, 3}}, 4));
+  Rng rng(1);
+
+  const auto triples = draw_triples(data, 2, rng);
+
+  EXPECT_EQ(triples.size(), 8U);  // the third user has taken everything
+  for (const auto& triple : triples) {
+    const std::set<std::uint32_t> own =
+        triple.user == 0 ? std::set<std::uint32_t>{0, 1} : std::set<std::uint32_t>{2};
+    EXPECT_TRUE(own.contains(triple.item));
+    EXPECT_FALSE(own.contains(triple.negative));
+  }
+}
+
+FactorOptions quick() {
+  FactorOptions options;
+  options.dim = 8;
+  options.epochs = 3;
+  options.batch_size = 4;
+  return options;
+}
+
+TEST(TrainFactors, KeepsTheStateOfTheBestValidation) {
+  const Dataset shop = tiny({{0, 1}, {2, 3}, {0, 3}}, 6);
+  const BprData data = bpr_data(shop);
+  Factors factors = start_factors(data, quick(), Rng(1));
+  std::vector<Matrix> states;
+  const double hits[] = {0.2, 0.5, 0.4};
+  FitContext context;
+
+  train_factors(
+      data, quick(), "test", context,
+      [&] {
+        states.push_back(factors.users);
+        return hits[states.size() - 1];
+      },
+      factors);
+
+  ASSERT_EQ(states.size(), 3U);
+  for (std::size_t i = 0; i < 24; ++i) EXPECT_EQ(factors.users.data()[i], states[1].data()[i]);
+  EXPECT_NE(states[1](0, 0), states[2](0, 0));
+  EXPECT_EQ(*context.history[2].validation_hr, 0.4);
+}
+
+TEST(TrainFactors, StopsWhenValidationHasNotImprovedForLong) {
+  const BprData data = bpr_data(tiny({{0, 1}, {2, 3}}, 6));
+  FactorOptions options = quick();
+  options.epochs = 50;
+  options.patience = 2;
+  Factors factors = start_factors(data, options, Rng(1));
+  FitContext context;
+
+  train_factors(
+      data, options, "test", context, [] { return 0.1; }, factors);
+
+  EXPECT_EQ(context.history.size(), 3U);
+}
+
+TEST(TrainFactors, RefusesDecayWithAdam) {
+  const BprData data = bpr_data(tiny({{0, 1}, {2, 3}}, 6));
+  FactorOptions options = quick();
+  options.weight_decay = 0.1;
+  Factors factors = start_factors(data, options, Rng(1));
+  FitContext context;
+
+  EXPECT_THROW(train_factors(data, options, "test", context, {}, factors), Error);
+}
+
+TEST(Bprmf, RefusesAnotherDomain) {
+  const Dataset shop = tiny({{0, 1}, {2, 3}}, 6);
+  const Dataset other = tiny({{0, 1}}, 3);
+  const auto model = make_model("bprmf", {{"epochs", "1"}});
+  TrainTask task;
+  task.target_train = Domain{&shop, nullptr};
+  FitContext context;
+  model->fit(task, context);
+  const std::vector<Query> queries = {{}};
+  const std::vector<ItemId> candidates = {0};
+
+  try {
+    model->score({&other, nullptr}, queries, candidates);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kUnsupported);
+  }
+}
+
+// A user without a target history has a vector through the source: only CMF can know it.
+TEST(Cmf, CarriesASharedUsersTasteOver) {
+  std::vector<std::vector<int>> source;
+  std::vector<std::vector<int>> target;
+  for (int u = 0; u < 60; ++u) {  // two tastes: items 0-3 and 4-7 in both domains
+    const int first = u % 2 == 0 ? 0 : 4;
+    source.push_back({first, first + 1, first + 2, first + 3});
+    target.push_back(u < 10 ? std::vector<int>{} : source.back());
+  }
+  const Dataset from = tiny(source, 8);
+  const Dataset to = tiny(target, 8);
+  const auto model = make_model("cmf", {{"epochs", "60"}, {"batch_size", "32"}, {"dim", "8"}});
+  TrainTask task;
+  task.source = Domain{&from, nullptr};
+  task.target_train = Domain{&to, nullptr};
+  FitContext context;
+  model->fit(task, context);
+
+  std::vector<Query> queries;
+  for (UserId user = 0; user < 10; ++user) queries.push_back({{}, user});
+  const std::vector<ItemId> candidates = {1, 5};
+  const Matrix scores = model->score({&to, nullptr}, queries, candidates);
+
+  for (std::size_t q = 0; q < 10; ++q) {
+    EXPECT_EQ(scores(q, 0) > scores(q, 1), q % 2 == 0) << "user " << q;
+  }
+}
+
+// The two-domain models that learn a map from the people who are in both.
+class NeedsSharedUsers : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(NeedsSharedUsers, SaysThatThereAreNone) {
+  const Dataset from = tiny({{0, 1, 2}, {1, 2, 3}}, 6, "a");
+  const Dataset to = tiny({{0, 1, 2}, {1, 2, 3}}, 6, "b");
+  TrainTask task;
+  task.source = Domain{&from, nullptr};
+  task.target_train = Domain{&to, nullptr};
+  FitContext context;
+
+  try {
+    make_model(GetParam(), {})->fit(task, context);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kUnsupported);
+    EXPECT_NE(error.message().find("in common"), std::string::npos) << error.what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, NeedsSharedUsers,
+                         ::testing::Values("mfem", "cngan", "doml", "autoem"));
+
+// Options that end in no time, as far as the model has them.
+OptionValues brief(const std::string& name) {
+  OptionValues values;
+  for (const auto& [option, value] :
+       {std::pair{"dim", "8"}, std::pair{"epochs", "2"}, std::pair{"iterations", "2"},
+        std::pair{"map_epochs", "2"}, std::pair{"merge_steps", "2"}, std::pair{"net_epochs", "1"},
+        std::pair{"pretrain_steps", "1"}, std::pair{"finetune_steps", "1"}}) {
+    for (const OptionInfo& info : find_model(name).describe()) {
+      if (info.name == option) values.emplace_back(option, value);
+    }
+  }
+  return values;
+}
+
+class TwoDomainInput : public ::testing::TestWithParam<const char*> {
+ protected:
+  void fit(const Dataset& source, const Dataset& target) {
+    TrainTask task;
+    task.source = Domain{&source, nullptr};
+    task.target_train = Domain{&target, nullptr};
+    model_ = make_model(GetParam(), brief(GetParam()));
+    FitContext context;
+    model_->fit(task, context);
+  }
+  std::unique_ptr<Recommender> model_;
+};
+
+TEST_P(TwoDomainInput, RefusesAnEmptyDomain) {
+  const Dataset full = tiny({{0, 1, 2}, {1, 2, 3}}, 6);
+  const Dataset empty = tiny({{}, {}}, 6);
+
+  for (const bool target : {true, false}) {
+    try {
+      fit(target ? full : empty, target ? empty : full);
+      ADD_FAILURE() << "taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Kind::kBadInput) << error.what();
+    }
+  }
+}
+
+TEST_P(TwoDomainInput, TakesSequencesOfOneItem) {
+  const Dataset from = tiny({{0}, {1}, {2}, {}}, 6);
+  const Dataset to = tiny({{3}, {4}, {}, {5}, {1}}, 6);
+
+  fit(from, to);
+
+  const std::vector<Query> queries = {{to.history(0), UserId{0}}, {{}, UserId{2}}};
+  const std::vector<ItemId> candidates = {0, 5};
+  const Matrix scores = model_->score({&to, nullptr}, queries, candidates);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::isfinite(scores.data()[i]));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TwoDomainInput,
+                         ::testing::Values("cmf", "mfem", "cngan", "doml", "autoem"));
+
+}  // namespace
+}  // namespace kindling
