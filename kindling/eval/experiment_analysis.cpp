@@ -19,28 +19,6 @@ namespace {
 
 constexpr std::size_t kResamples = 1000;
 
-// Metric of each query, averaged over the seeds of a row; empty when ranks are not there.
-std::vector<double> query_values(const FinishedCells& cells, const ResultRow& row,
-                                 const std::string& metric, std::string& queries) {
-  std::vector<double> mean;
-  for (const PlannedCell* seed : row.seeds) {
-    const std::string path = seed->ranks_path(cells.out());
-    if (!std::filesystem::exists(path)) return {};
-    const SafetensorsFile file(path);
-    const auto found = file.metadata().find("queries");
-    if (found == file.metadata().end() || (!queries.empty() && queries != found->second)) return {};
-    queries = found->second;
-    const std::vector<float> ranks = file.floats(file.at("ranks"));
-    if (mean.empty()) mean.resize(ranks.size(), 0.0);
-    if (mean.size() != ranks.size()) return {};
-    const double weight = 1.0 / static_cast<double>(row.seeds.size());
-    for (std::size_t q = 0; q < ranks.size(); ++q) {
-      mean[q] += weight * metric_value(metric, static_cast<double>(ranks[q]));
-    }
-  }
-  return mean;
-}
-
 // Rows of one table: a pair and an encoder. Rows that read no vectors belong to every encoder.
 std::vector<const ResultRow*> table_rows(const FinishedCells& cells, const PlanPair& pair,
                                          const PlanEncoder* encoder) {
@@ -297,6 +275,27 @@ Json selection(const ExperimentPlan& plan, const FinishedCells& cells, const Jso
 
 }  // namespace
 
+std::vector<double> query_values(const FinishedCells& cells, const ResultRow& row,
+                                 const std::string& metric, std::string& queries) {
+  std::vector<double> mean;
+  for (const PlannedCell* seed : row.seeds) {
+    const std::string path = seed->ranks_path(cells.out());
+    if (!std::filesystem::exists(path)) return {};
+    const SafetensorsFile file(path);
+    const auto found = file.metadata().find("queries");
+    if (found == file.metadata().end() || (!queries.empty() && queries != found->second)) return {};
+    queries = found->second;
+    const std::vector<float> ranks = file.floats(file.at("ranks"));
+    if (mean.empty()) mean.resize(ranks.size(), 0.0);
+    if (mean.size() != ranks.size()) return {};
+    const double weight = 1.0 / static_cast<double>(row.seeds.size());
+    for (std::size_t q = 0; q < ranks.size(); ++q) {
+      mean[q] += weight * metric_value(metric, static_cast<double>(ranks[q]));
+    }
+  }
+  return mean;
+}
+
 Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells) {
   Json all = Json::array();
   // The last metric is the one that decides: N@20 in the papers.
@@ -319,6 +318,10 @@ Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells) {
 Json run_analyses(const ExperimentPlan& plan, const FinishedCells& cells) {
   Json all = Json::array();
   for (const PlanAnalysis& analysis : plan.analyses) {
+    if (analysis.kind == "against") {
+      all.push_back(compare_ours(plan, cells, analysis.settings));
+      continue;
+    }
     all.push_back(analysis.kind == "overtake" ? overtake(plan, cells, analysis.settings)
                                               : selection(plan, cells, analysis.settings));
   }

@@ -9,6 +9,7 @@
 #include "kindling/eval/experiment_plan.h"
 #include "kindling/eval/few_shot_cells.h"
 #include "kindling/eval/next_item_cells.h"
+#include "kindling/eval/two_domain_cells.h"
 #include "kindling/models/few_shot.h"
 
 namespace kindling {
@@ -23,6 +24,8 @@ constexpr CellKind kKinds[] = {
     {"case-study", "users that a model got right, and their nearest source users",
      &case_study_cells},
     {"few-shot", "adapted to each scenario from a few of its interactions", &few_shot_cells},
+    {"two-domain", "trained on two domains with common users, ranked among fixed lists",
+     &two_domain_cells},
 };
 
 // None for a name that is in neither table.

@@ -225,7 +225,7 @@ PlanAnalysis read_analysis(const Json& value, const std::string& place) {
   object_of(value, {"kind", "settings"}, place);
   PlanAnalysis analysis{.kind = json_get<std::string>(value, "kind", place),
                         .settings = settings_of(value, place)};
-  require_known(place, "analysis", analysis.kind, {"overtake", "selection"});
+  require_known(place, "analysis", analysis.kind, {"against", "overtake", "selection"});
   return analysis;
 }
 

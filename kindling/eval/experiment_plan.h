@@ -77,7 +77,7 @@ struct PlanSweep {
 };
 
 struct PlanAnalysis {
-  std::string kind;  // "overtake", "selection"
+  std::string kind;  // "against", "overtake", "selection"
   Json settings = Json::object();
 };
 

@@ -1,0 +1,72 @@
+// The analysis "against": each row of ours against every other row of its table, query by query,
+// at every value of a sweep. Says whether a method beats its own ablations and the best baseline.
+#include <fmt/format.h>
+
+#include "kindling/eval/compare.h"
+#include "kindling/eval/experiment_results.h"
+
+namespace kindling {
+
+namespace {
+
+constexpr std::size_t kResamples = 2000;
+
+struct AgainstTable {
+  const FinishedCells& cells;
+  std::string metric;
+  Json json;
+
+  void add(const ResultRow& ours, const ResultRow& other, const std::string& step) {
+    std::string queries;
+    const auto a = query_values(cells, ours, metric, queries);
+    const auto b = query_values(cells, other, metric, queries);
+    if (a.empty() || a.size() != b.size()) return;
+    const Comparison result = compare_paired(a, b, Rng(1), kResamples);
+    const PlannedCell& cell = *ours.first;
+    const PlannedCell& beside = *other.first;
+    const char* verdict = "no difference shown";
+    if (result.low > 0.0) verdict = "better";
+    if (result.high < 0.0) verdict = "worse";
+    json["rows"].push_back(
+        {cell.pair->title, step, fmt::format("{} − {}", cell.model->title, beside.model->title),
+         fmt::format("{:+.4f} [{:+.4f}, {:+.4f}]", result.difference, result.low, result.high),
+         fmt::format("{:.3f}", result.p_value), verdict});
+    Json value = {{"data", cell.pair->name},
+                  {"model", cell.model->label},
+                  {"against", beside.model->label},
+                  {"metric", metric},
+                  {"verdict", verdict}};
+    if (!step.empty()) value["step"] = step;
+    value.update(result.to_json());
+    json["values"].push_back(value);
+  }
+};
+
+}  // namespace
+
+Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings) {
+  AgainstTable table{cells, json_get_or<std::string>(settings, "metric", "ndcg@10", "against"), {}};
+  table.json = {
+      {"kind", "against"},
+      {"title", fmt::format("Paired differences by {}, seeds averaged, 95 % interval of a "
+                            "bootstrap over users",
+                            table.metric)},
+      {"columns", {"data", plan.sweep.title, "models", "difference", "p", ""}},
+      {"rows", Json::array()},
+      {"values", Json::array()}};
+  for (const ResultRow& ours : cells.rows()) {
+    const PlannedCell& cell = *ours.first;
+    if (cell.model->role != PlanRole::kOurs || ours.seeds.empty()) continue;
+    const std::string step =
+        cell.step ? fmt::format("{}", plan.sweep.values[*cell.step]) : std::string();
+    for (const ResultRow& other : cells.rows()) {
+      const PlannedCell& beside = *other.first;
+      const bool same_table = beside.pair == cell.pair && beside.step == cell.step &&
+                              beside.encoder == cell.encoder && beside.model != cell.model;
+      if (same_table && !other.seeds.empty()) table.add(ours, other, step);
+    }
+  }
+  return table.json;
+}
+
+}  // namespace kindling

@@ -1,0 +1,221 @@
+#include "kindling/eval/two_domain_cells.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/hash.h"
+#include "kindling/data/domains.h"
+#include "kindling/eval/protocol.h"
+
+namespace kindling {
+
+namespace {
+
+const std::vector<std::int64_t> kCutoffs{5, 10, 20};
+
+struct PairSettings {
+  std::string candidates = "popularity:199";
+  bool beside = true;
+  double overlap = 1.0;
+  std::string overlap_of = "shared";
+  std::int64_t max_users = 0;
+  std::int64_t data_seed = 1;
+  bool plots = false;
+
+  template <class Visitor>
+  void fields(Visitor& field) {
+    field("candidates", candidates, kAny, "full, popularity:N or uniform:N [R12]");
+    field("beside", beside, kAny,
+          "rank the same queries also among uniform lists and the whole catalogue");
+    field("overlap", overlap, between(0.0, 1.0),
+          "share of the common users who stay in both domains; 1: the data as they are");
+    field("overlap_of", overlap_of, one_of({"shared", "first"}),
+          "a share of the common users, or of all users of the first domain");
+    field("max_users", max_users, kNotNegative,
+          "of each domain, common users first, then at random; 0: all");
+    field("data_seed", data_seed, kNotNegative, "of overlap, users and candidate lists");
+    field("plots", plots, kAny, "keep the curves of a model that trains in phases as plots");
+  }
+};
+
+struct LoadedPair {
+  Dataset source;
+  Dataset target;
+  std::size_t shared = 0;
+};
+
+// The same people whichever domain is the target: the two are taken in the order of their names.
+LoadedPair load_pair(const CellTask& task, const PairSettings& settings) {
+  LoadedPair pair;
+  pair.source = load_dataset(task.data.at("source"));
+  pair.target = load_dataset(task.data.at("target"));
+  const bool swapped = pair.target.name < pair.source.name;
+  if (swapped) std::swap(pair.source, pair.target);
+  const Rng rng = Rng(static_cast<std::uint64_t>(settings.data_seed)).fork("two domains");
+  if (settings.max_users > 0) {
+    DomainPair capped = cap_users(pair.source, pair.target,
+                                  static_cast<std::size_t>(settings.max_users), rng.fork("cap"));
+    pair.source = std::move(capped.first);
+    pair.target = std::move(capped.second);
+  }
+  if (settings.overlap < 1.0) {
+    DomainPair thin = thin_overlap(pair.source, pair.target,
+                                   {.keep = settings.overlap, .of = settings.overlap_of}, rng);
+    pair.source = std::move(thin.first);
+    pair.target = std::move(thin.second);
+  }
+  if (swapped) std::swap(pair.source, pair.target);
+  pair.shared = shared_users(pair.source, pair.target).size();
+  return pair;
+}
+
+EvaluationOptions evaluation_of(const PairSettings& settings) {
+  EvaluationOptions options;
+  options.protocol = "leave-two-out";
+  options.cutoffs = kCutoffs;
+  const auto seeded = [&](const std::string& text) {
+    CandidateOptions candidates = parse_candidates(text);
+    candidates.seed = static_cast<std::uint64_t>(settings.data_seed);
+    return candidates;
+  };
+  options.candidates = seeded(settings.candidates);
+  if (options.candidates.draw == "file") {
+    throw Error(Kind::kBadOption, "lists from a file fit one dataset only", "candidates",
+                "popularity:199, uniform:199 or full");
+  }
+  if (settings.beside && options.candidates.draw == "popularity") {
+    options.beside.push_back(seeded(fmt::format("uniform:{}", options.candidates.negatives)));
+  }
+  if (settings.beside && options.candidates.draw != "full")
+    options.beside.push_back(seeded("full"));
+  return options;
+}
+
+// The curves of RecGURU's figure 2, by what they measure.
+Json plots_of(const Json& curves) {
+  const auto plot = [&](const char* title, const char* y,
+                        const std::vector<std::pair<const char*, const char*>>& lines) {
+    Json all = {{"title", title}, {"x", "step"}, {"y", y}, {"lines", Json::array()}};
+    for (const auto& [name, label] : lines) {
+      if (curves.contains(name))
+        all["lines"].push_back({{"label", label}, {"points", curves[name]}});
+    }
+    return all;
+  };
+  Json plots = Json::array();
+  for (Json& one :
+       std::vector<Json>{plot("reconstruction", "loss",
+                              {{"reconstruction_a", "source"}, {"reconstruction_b", "target"}}),
+                         plot("adversary", "Wasserstein distance", {{"wasserstein", "distance"}}),
+                         plot("fine-tuning", "loss", {{"finetune", "target"}}),
+                         plot("validation", "HR@10", {{"validation_hr@10", "target"}})}) {
+    if (!one["lines"].empty()) plots.push_back(std::move(one));
+  }
+  return plots;
+}
+
+// What a figure needs besides the metrics.
+void add_stories(const FitContext& context, const Recommender& model, bool plots,
+                 CellResult& result) {
+  Json details = model.details();
+  if (details.contains("curves")) {
+    if (plots) result.more["plots"] = plots_of(details["curves"]);
+    details.erase("curves");
+  }
+  result.more["details"] = details;
+  Json curve = Json::array();
+  double best = -1.0;
+  for (const EpochRecord& epoch : context.history) {
+    curve.push_back({{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}});
+    if (!epoch.validation_hr) continue;
+    curve.back()["validation_hr@10"] = *epoch.validation_hr;
+    best = std::max(best, *epoch.validation_hr);
+  }
+  result.more["training"] = curve;
+  if (best >= 0.0) result.metrics["validation_hr@10"] = best;
+}
+
+std::string queries_fingerprint(const Dataset& target, const Evaluation& result) {
+  std::string text = target.fingerprint();
+  for (const QueryResult& query : result.queries) {
+    text += fmt::format(" {}.{}", query.user, query.position);
+  }
+  return sha256(text);
+}
+
+class TwoDomainCells final : public CellRunner {
+ public:
+  std::vector<std::string> protocols() const override { return {"leave-two-out"}; }
+  std::vector<OptionInfo> settings() const override { return describe_options(PairSettings{}); }
+  std::vector<std::string> roles(const std::string&) const override { return {"source", "target"}; }
+  void check(const std::string& model, const OptionValues& options) const override {
+    if (find_model(model).needs_text) {
+      throw Error(Kind::kBadInput, fmt::format("{} reads texts", model), {},
+                  "cells of kind two-domain have none");
+    }
+    CellRunner::check(model, options);
+  }
+
+  CellResult run(const CellTask& task) const override {
+    PairSettings settings;
+    options_from_json(settings, task.settings);
+    const ModelInfo& info = find_model(task.model);
+    const LoadedPair pair = load_pair(task, settings);
+    const EvaluationOptions options = evaluation_of(settings);
+    const TargetSplit split = make_split(pair.target, options);
+    const Dataset source = split_leave_two_out(pair.source).train;
+    const Domain target{&pair.target, nullptr};
+    TrainTask learn;
+    if (info.needs_source) learn.source = Domain{&source, nullptr};
+    learn.target_train = Domain{&split.train, nullptr};
+    FitContext context;
+    context.seed = task.seed;
+    context.checkpoint = (std::filesystem::path(task.work) / "checkpoint").string();
+    context.resume = true;
+    context.should_stop = task.should_stop;
+    context.validate = make_validator(target, split, options);
+    const auto model = info.make(task.options);
+    model->fit(learn, context);
+    CellResult result = results_of(evaluate(*model, target, split, options), pair);
+    add_stories(context, *model, settings.plots, result);
+    return result;
+  }
+
+ private:
+  static CellResult results_of(const Evaluation& evaluation, const LoadedPair& pair) {
+    CellResult result;
+    result.metrics = evaluation.metrics().to_json();
+    for (const auto& [name, table] : evaluation.beside) {
+      // "uniform:199" -> "uniform:hr@10"
+      const std::string among = name.substr(0, name.find(':'));
+      const Json beside = table.to_json();
+      for (const auto& [metric, value] : beside.items()) {
+        result.metrics[fmt::format("{}:{}", among, metric)] = value;
+      }
+    }
+    for (const QueryResult& query : evaluation.queries) {
+      result.ranks.push_back(static_cast<float>(evaluation.rank(query)));
+    }
+    result.queries = queries_fingerprint(pair.target, evaluation);
+    result.more["queries"] = evaluation.queries.size();
+    result.more["candidates"] = evaluation.candidates;
+    result.more["data"] = {{"source_users", pair.source.user_count()},
+                           {"source_items", pair.source.item_count()},
+                           {"target_users", pair.target.user_count()},
+                           {"target_items", pair.target.item_count()},
+                           {"shared_users", pair.shared}};
+    return result;
+  }
+};
+
+}  // namespace
+
+const CellRunner& two_domain_cells() {
+  static const TwoDomainCells cells;
+  return cells;
+}
+
+}  // namespace kindling

@@ -1,0 +1,122 @@
+// Cells of two domains: the same people and lists for all, whichever domain is the target.
+#include "kindling/eval/two_domain_cells.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TempDir;
+
+// 40 users of `name`, of whom the first 30 are in both domains; 60 items.
+void write_domain(const TempDir& dir, const std::string& name) {
+  DatasetBuilder builder(false);
+  for (int u = 0; u < 40; ++u) {
+    const UserId user = builder.user((u < 30 ? "u" : name) + std::to_string(u));
+    for (int t = 0; t < 6; ++t) {
+      builder.add(user, builder.item(name + std::to_string((u * 7 + t * 11) % 60)), 0);
+    }
+  }
+  save_dataset(std::move(builder).build(name), dir.file(name));
+}
+
+class TwoDomainCell : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_domain(dir_, "a");
+    write_domain(dir_, "b");
+    task_.kind = "two-domain";
+    task_.model = "pop";
+    task_.data = {{"source", dir_.file("a")}, {"target", dir_.file("b")}};
+    task_.protocol = "leave-two-out";
+    task_.settings = {{"candidates", "popularity:20"}};
+    task_.work = dir_.file("work");
+  }
+
+  TempDir dir_;
+  CellTask task_;
+};
+
+TEST_F(TwoDomainCell, RanksAmongListsWithUniformOnesAndTheCatalogueBeside) {
+  const CellResult result = two_domain_cells().run(task_);
+
+  EXPECT_EQ(result.more["queries"], 40);
+  EXPECT_EQ(result.more["candidates"], 21);
+  EXPECT_EQ(result.ranks.size(), 40U);
+  for (const char* metric : {"hr@5", "ndcg@20", "uniform:hr@10", "full:ndcg@10"}) {
+    EXPECT_TRUE(result.metrics.contains(metric)) << metric;
+  }
+  EXPECT_LT(result.metrics["full:hr@10"].get<double>(),
+            result.metrics["uniform:hr@10"].get<double>());
+}
+
+TEST_F(TwoDomainCell, ThinsTheOverlapAlikeInBothDirections) {
+  task_.settings["overlap"] = 0.5;
+  const CellResult there = two_domain_cells().run(task_);
+  std::swap(task_.data["source"], task_.data["target"]);
+  const CellResult back = two_domain_cells().run(task_);
+
+  EXPECT_EQ(there.more["data"]["shared_users"], 15);
+  EXPECT_EQ(there.more["data"]["source_users"], back.more["data"]["target_users"]);
+  EXPECT_EQ(there.more["data"]["target_items"], back.more["data"]["source_items"]);
+  EXPECT_EQ(
+      there.more["data"]["source_users"].get<int>() + there.more["data"]["target_users"].get<int>(),
+      80 - 15);
+}
+
+TEST_F(TwoDomainCell, CapsUsersButKeepsCommonOnesFirst) {
+  task_.settings["max_users"] = 33;
+
+  const CellResult result = two_domain_cells().run(task_);
+
+  EXPECT_EQ(result.more["data"]["target_users"], 33);
+  EXPECT_EQ(result.more["data"]["shared_users"], 30);
+}
+
+TEST_F(TwoDomainCell, KeepsTheCurvesOfAModelWithPhases) {
+  task_.model = "recguru";
+  task_.settings["plots"] = true;
+  task_.options = {{"dim", "8"},
+                   {"layers", "1"},
+                   {"hidden", "8"},
+                   {"batch_size", "16"},
+                   {"pretrain_steps", "2"},
+                   {"adversarial_steps", "2"},
+                   {"finetune_steps", "4"},
+                   {"evaluate_every", "2"}};
+
+  const CellResult result = two_domain_cells().run(task_);
+
+  const Json& plots = result.more["plots"];
+  ASSERT_EQ(plots.size(), 4U);
+  EXPECT_EQ(plots[0]["lines"].size(), 2U);  // reconstruction of both domains
+  EXPECT_EQ(plots[1]["y"], "Wasserstein distance");
+  EXPECT_FALSE(plots[2]["lines"][0]["points"].empty());
+  EXPECT_TRUE(result.metrics.contains("validation_hr@10"));
+}
+
+TEST_F(TwoDomainCell, RefusesListsThatDoNotFitTheCatalogue) {
+  task_.settings["candidates"] = "popularity:500";
+
+  try {
+    two_domain_cells().run(task_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadInput);
+    EXPECT_THAT(error.what(), HasSubstr("500"));
+  }
+}
+
+TEST_F(TwoDomainCell, RefusesAFileOfLists) {
+  task_.settings["candidates"] = "lists.candidates";
+
+  EXPECT_THROW(two_domain_cells().run(task_), Error);
+}
+
+}  // namespace
+}  // namespace kindling
