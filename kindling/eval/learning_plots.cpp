@@ -42,7 +42,7 @@ Json gate_lines(const Json& steps, const std::string& gates, bool biases) {
 }  // namespace
 
 Json learning_plots(const Json& learning, const std::string& place) {
-  const Json steps = json_get<Json>(learning, "steps", place);
+  const auto steps = json_get<Json>(learning, "steps", place);
   if (!steps.is_array()) throw Error(Kind::kBadInput, "steps is no list", place);
   for (const Json& step : steps) {
     if (!step.is_object()) throw Error(Kind::kBadInput, "a step is no object", place);

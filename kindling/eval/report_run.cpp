@@ -9,6 +9,7 @@
 #include "kindling/base/file.h"
 #include "kindling/base/json.h"
 #include "kindling/eval/report.h"
+#include "kindling/eval/report_adaptation.h"
 
 namespace kindling {
 
@@ -211,6 +212,7 @@ RunReport read_run(const std::string& directory) {
   const std::string described = path_inside(directory, "run.json");
   if (fs::exists(described)) return read_described(directory, described);
   if (auto experiments = read_experiments(directory)) return *std::move(experiments);
+  if (auto adaptation = read_adaptation(directory)) return *std::move(adaptation);
   return read_undescribed(directory);
 }
 
