@@ -66,6 +66,13 @@ struct Source {
   }
 };
 
+std::string pair_title(const Source& source, const std::string& name) {
+  for (const Json& pair : source.list("pairs")) {
+    if (source.text(pair, "name") == name) return source.text(pair, "title");
+  }
+  return name;
+}
+
 std::string encoder_title(const Source& source, const std::string& name) {
   for (const Json& encoder : source.list("encoders")) {
     if (source.text(encoder, "name") == name) return source.text(encoder, "title");
@@ -232,7 +239,7 @@ void add_curves(const Source& source, RunReport& report) {
   for (const Json& curve : source.list("curves")) {
     ReportCurve added;
     const std::string encoder = source.text(curve, "encoder");
-    added.group = source.heading(source.text(curve, "data"));
+    added.group = source.heading(pair_title(source, source.text(curve, "data")));
     added.label = source.text(curve, "title") + (encoder.empty() ? "" : " · " + encoder);
     for (const Json& point : json_get<std::vector<Json>>(curve, "points", source.place)) {
       added.points.push_back({number_or_nan(point, "epoch"), number_or_nan(point, "train_loss"),

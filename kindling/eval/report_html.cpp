@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kSame = 1e-12;
 constexpr double kNotApart = 0.05;
+constexpr double kCountFrom = 100.0;
 
 std::string cell(const ReportRow& row, const std::string& metric, double best) {
   const auto found = row.values.find(metric);
@@ -34,7 +35,10 @@ std::string cell(const ReportRow& row, const std::string& metric, double best) {
                                     ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", value.sd)
                                     : std::string();
   const char* mark = is_best ? " class=\"best\"" : not_apart ? " class=\"close\"" : "";
-  return fmt::format("<td{}>{:.4f}{}{}</td>", mark, value.mean, deviation, aside);
+  // Shares to four places, counts as they are.
+  const std::string shown = value.mean < kCountFrom ? fmt::format("{:.4f}", value.mean)
+                                                    : fmt::format("{:.0f}", value.mean);
+  return fmt::format("<td{}>{}{}{}</td>", mark, shown, deviation, aside);
 }
 
 // The largest mean of a column: every metric here is better when larger.

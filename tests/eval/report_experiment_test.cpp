@@ -107,6 +107,25 @@ TEST(ReportExperiment, ShowsCasesAsRowsOfEscapedTitles) {
   EXPECT_THAT(page, Not(HasSubstr("<b>Saw")));
 }
 
+TEST(ReportExperiment, ShowsCountsWithoutDecimalsAndCurvesUnderTheirPair) {
+  const TempDir dir;
+  Json document = small_document();
+  document["cells"] = {cell("good", 1091.0)};
+  document["curves"] = {{{"data", "p"},
+                         {"model", "good"},
+                         {"title", "good"},
+                         {"encoder", ""},
+                         {"points",
+                          {{{"epoch", 1}, {"train_loss", 2.0}, {"validation_loss", 2.5}},
+                           {{"epoch", 2}, {"train_loss", 1.0}, {"validation_loss", 2.0}}}}}};
+  dir.write("x.json", document.dump());
+
+  const std::string page = page_of(dir);
+
+  EXPECT_THAT(page, HasSubstr(">1091 <"));
+  EXPECT_THAT(page, HasSubstr("<h3>One → Two</h3>"));
+}
+
 TEST(ReportExperiment, PutsSeveralExperimentsOnOnePage) {
   const TempDir dir;
   dir.write("x.json", small_document().dump());
