@@ -185,48 +185,16 @@ class Machine : public ScenarioScorer {
   Matrix factors_;
 };
 
-class Cdcf : public FewShotModel {
+class Cdcf : public GridSearched<Options> {
  public:
-  explicit Cdcf(const Options& options) : options_(options) {}
+  explicit Cdcf(const Options& options) : GridSearched(options, axes()) {}
 
-  void fit(const FewShotTask& task, FitContext& context) override {
-    if (!options_.grid) return;
-    const GridResult result = search_on_meta_train(
-        *task.scenarios, all_combinations(axes()),
-        static_cast<std::size_t>(options_.grid_scenarios), context.seed,
-        [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
-          Options tried = options_;
-          for (const auto& [name, value] : values) set_option(tried, name, value);
-          require_support(scenario);
-          return std::make_unique<Machine>(*task.scenarios, scenario, tried, rng);
-        });
-    for (const auto& [name, value] : result.winner().values) set_option(options_, name, value);
-    details_ = {{"dim", options_.dim},
-                {"learning_rate", options_.learning_rate},
-                {"steps", options_.steps},
-                {"grid", result.to_json()}};
+ protected:
+  std::unique_ptr<ScenarioScorer> learn(const FewShotTask& task, const Scenario& scenario,
+                                        const Options& options, const Rng& rng,
+                                        AdaptRecord*) const override {
+    return std::make_unique<Machine>(*task.scenarios, scenario, options, rng);
   }
-
-  std::unique_ptr<ScenarioScorer> adapt(const FewShotTask& task, const Scenario& scenario,
-                                        const Rng& rng, AdaptRecord*) const override {
-    require_support(scenario);
-    return std::make_unique<Machine>(*task.scenarios, scenario, options_, rng);
-  }
-
-  ModelState state() const override { return {}; }
-  void load_state(const ModelState&, const Json& details) override {
-    details_ = details;
-    for (const char* name : {"dim", "learning_rate", "steps"}) {
-      if (details.contains(name)) {
-        set_option(options_, name, options_detail::text_of(details.at(name)));
-      }
-    }
-  }
-  Json details() const override { return details_; }
-
- private:
-  Options options_;
-  Json details_ = Json::object();
 };
 
 }  // namespace

@@ -167,55 +167,18 @@ class Adapted : public ScenarioScorer {
   Towers towers_;
 };
 
-class Conet : public FewShotModel {
+class Conet : public GridSearched<Options> {
  public:
-  explicit Conet(const Options& options) : options_(options) {}
+  explicit Conet(const Options& options) : GridSearched(options, axes()) {}
 
-  void fit(const FewShotTask& task, FitContext& context) override {
-    if (!options_.grid) return;
-    const GridResult result = search_on_meta_train(
-        *task.scenarios, all_combinations(axes()),
-        static_cast<std::size_t>(options_.grid_scenarios), context.seed,
-        [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
-          Options tried = options_;
-          for (const auto& [name, value] : values) set_option(tried, name, value);
-          return learn(task, scenario, tried, rng, nullptr);
-        });
-    for (const auto& [name, value] : result.winner().values) set_option(options_, name, value);
-    details_ = {{"learning_rate", options_.learning_rate},
-                {"steps", options_.steps},
-                {"cross_l1", options_.cross_l1},
-                {"grid", result.to_json()}};
-  }
-
-  std::unique_ptr<ScenarioScorer> adapt(const FewShotTask& task, const Scenario& scenario,
-                                        const Rng& rng, AdaptRecord* record) const override {
-    return learn(task, scenario, options_, rng, record);
-  }
-
-  ModelState state() const override { return {}; }
-  void load_state(const ModelState&, const Json& details) override {
-    details_ = details;
-    for (const char* name : {"learning_rate", "steps", "cross_l1"}) {
-      if (details.contains(name)) {
-        set_option(options_, name, options_detail::text_of(details.at(name)));
-      }
-    }
-  }
-  Json details() const override { return details_; }
-
- private:
-  static std::unique_ptr<ScenarioScorer> learn(const FewShotTask& task, const Scenario& scenario,
-                                               const Options& options, const Rng& rng,
-                                               AdaptRecord* record) {
-    require_support(scenario);
+ protected:
+  std::unique_ptr<ScenarioScorer> learn(const FewShotTask& task, const Scenario& scenario,
+                                        const Options& options, const Rng& rng,
+                                        AdaptRecord* record) const override {
     auto adapted = std::make_unique<Adapted>(task, options, rng);
     adapted->learn(scenario, options, rng.fork("batches"), record);
     return adapted;
   }
-
-  Options options_;
-  Json details_ = Json::object();
 };
 
 }  // namespace

@@ -170,29 +170,9 @@ Folded fold_in(const FrozenVectors& vectors, const Scenario& scenario, const Opt
   return folded;
 }
 
-class Emcdr : public FewShotModel {
+class Emcdr : public GridSearched<Options> {
  public:
-  explicit Emcdr(const Options& options) : options_(options) {}
-
-  void fit(const FewShotTask& task, FitContext& context) override {
-    if (!options_.grid) return;
-    const GridResult result = search_on_meta_train(
-        *task.scenarios, all_combinations(axes()),
-        static_cast<std::size_t>(options_.grid_scenarios), context.seed,
-        [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
-          Options tried = options_;
-          for (const auto& [name, value] : values) set_option(tried, name, value);
-          return learn(*task.vectors, scenario, tried, rng, nullptr);
-        });
-    for (const auto& [name, value] : result.winner().values) set_option(options_, name, value);
-    details_["grid"] = result.to_json();
-    remember();
-  }
-
-  std::unique_ptr<ScenarioScorer> adapt(const FewShotTask& task, const Scenario& scenario,
-                                        const Rng& rng, AdaptRecord* record) const override {
-    return learn(*task.vectors, scenario, options_, rng, record);
-  }
+  explicit Emcdr(const Options& options) : GridSearched(options, axes()) {}
 
   std::unique_ptr<ScenarioScorer> restore(const FrozenVectors& vectors,
                                           const ModelState& state) const override {
@@ -202,29 +182,13 @@ class Emcdr : public FewShotModel {
     return map;
   }
 
-  ModelState state() const override { return {}; }
-  void load_state(const ModelState&, const Json& details) override {
-    details_ = details;
-    for (const char* name : {"learning_rate", "steps"}) {
-      if (details.contains(name)) {
-        set_option(options_, name, options_detail::text_of(details.at(name)));
-      }
-    }
-  }
-  Json details() const override { return details_; }
-
- private:
-  void remember() {
-    details_["learning_rate"] = options_.learning_rate;
-    details_["steps"] = options_.steps;
-  }
-
-  static std::unique_ptr<Map> learn(const FrozenVectors& vectors, const Scenario& scenario,
-                                    const Options& options, const Rng& rng, AdaptRecord* record) {
-    require_support(scenario);
-    const Folded folded = fold_in(vectors, scenario, options, rng.fork("fold"));
+ protected:
+  std::unique_ptr<ScenarioScorer> learn(const FewShotTask& task, const Scenario& scenario,
+                                        const Options& options, const Rng& rng,
+                                        AdaptRecord* record) const override {
+    const Folded folded = fold_in(*task.vectors, scenario, options, rng.fork("fold"));
     Rng start = rng.fork("start");
-    auto map = std::make_unique<Map>(vectors, start);
+    auto map = std::make_unique<Map>(*task.vectors, start);
     const AdamRates rates{.rate = static_cast<float>(options.learning_rate)};
     for (std::int64_t t = 1; t <= options.steps; ++t) {
       const double loss = map->step(folded.source, folded.target, rates, t);
@@ -232,9 +196,6 @@ class Emcdr : public FewShotModel {
     }
     return map;
   }
-
-  Options options_;
-  Json details_ = Json::object();
 };
 
 }  // namespace

@@ -157,52 +157,17 @@ class Factors : public ScenarioScorer {
   Matrix items_;
 };
 
-class Libmf : public FewShotModel {
+class Libmf : public GridSearched<Options> {
  public:
-  explicit Libmf(const Options& options) : options_(options) {}
+  explicit Libmf(const Options& options) : GridSearched(options, axes()) {}
 
-  void fit(const FewShotTask& task, FitContext& context) override {
-    if (!options_.grid) return;
-    const GridResult result = search_on_meta_train(
-        *task.scenarios, all_combinations(axes()),
-        static_cast<std::size_t>(options_.grid_scenarios), context.seed,
-        [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
-          Options tried = options_;
-          for (const auto& [name, value] : values) set_option(tried, name, value);
-          return learn(*task.scenarios, scenario, tried, rng);
-        });
-    for (const auto& [name, value] : result.winner().values) set_option(options_, name, value);
-    details_ = {{"dim", options_.dim},
-                {"learning_rate", options_.learning_rate},
-                {"steps", options_.steps},
-                {"grid", result.to_json()}};
+ protected:
+  std::unique_ptr<ScenarioScorer> learn(const FewShotTask& task, const Scenario& scenario,
+                                        const Options& options, const Rng& rng,
+                                        AdaptRecord*) const override {
+    return std::make_unique<Factors>(gather(*task.scenarios, scenario, options.scope == "all"),
+                                     options, rng);
   }
-
-  std::unique_ptr<ScenarioScorer> adapt(const FewShotTask& task, const Scenario& scenario,
-                                        const Rng& rng, AdaptRecord*) const override {
-    return learn(*task.scenarios, scenario, options_, rng);
-  }
-
-  ModelState state() const override { return {}; }
-  void load_state(const ModelState&, const Json& details) override {
-    details_ = details;
-    for (const char* name : {"dim", "learning_rate", "steps"}) {
-      if (details.contains(name)) {
-        set_option(options_, name, options_detail::text_of(details.at(name)));
-      }
-    }
-  }
-  Json details() const override { return details_; }
-
- private:
-  static std::unique_ptr<ScenarioScorer> learn(const ScenarioSet& set, const Scenario& scenario,
-                                               const Options& options, const Rng& rng) {
-    require_support(scenario);
-    return std::make_unique<Factors>(gather(set, scenario, options.scope == "all"), options, rng);
-  }
-
-  Options options_;
-  Json details_ = Json::object();
 };
 
 }  // namespace
