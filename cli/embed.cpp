@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/few_shot.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
@@ -29,12 +30,8 @@ struct Arguments {
 
 EncoderOptions read_options(const std::vector<std::string>& settings) {
   EncoderOptions options;
-  for (const std::string& setting : settings) {
-    const std::size_t equals = setting.find('=');
-    if (equals == std::string::npos) {
-      throw Error(Kind::kBadOption, quote(setting) + " is not key=value", "--set");
-    }
-    set_option(options, setting.substr(0, equals), setting.substr(equals + 1));
+  for (const auto& [name, value] : parse_settings(settings, "--set")) {
+    set_option(options, name, value);
   }
   return options;
 }
