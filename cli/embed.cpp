@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/few_shot.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"

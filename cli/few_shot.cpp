@@ -25,19 +25,6 @@ void add_few_shot(CLI::App& verb, FewShotArguments& arguments, bool evaluates) {
       ->capture_default_str();
 }
 
-OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag) {
-  OptionValues values;
-  for (const std::string& setting : settings) {
-    const auto equal = setting.find('=');
-    if (equal == std::string::npos || equal == 0) {
-      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
-                  flag);
-    }
-    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
-  }
-  return values;
-}
-
 std::string vector_method(const std::string& vectors) { return vectors.empty() ? "bpr" : vectors; }
 
 void print_few_shot(const Json& document, const Common& common) {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "cli/verbs.h"
-#include "kindling/models/registry.h"
 
 namespace kindling::cli {
 
@@ -18,9 +17,6 @@ struct FewShotArguments {
 
 // --scenarios and --vector-set; for evaluate --role and --ties too.
 void add_few_shot(CLI::App& verb, FewShotArguments& arguments, bool evaluates);
-
-// "key=value" of --set and its like.
-OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag);
 
 // Empty `vectors`: bpr.
 std::string vector_method(const std::string& vectors);

@@ -48,6 +48,19 @@ void print_json(const Json& document) {
   fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag) {
+  OptionValues values;
+  for (const std::string& setting : settings) {
+    const auto equal = setting.find('=');
+    if (equal == std::string::npos || equal == 0) {
+      throw Error(Kind::kBadOption, fmt::format("expected key=value, found {}", quote(setting)),
+                  flag);
+    }
+    values.emplace_back(setting.substr(0, equal), setting.substr(equal + 1));
+  }
+  return values;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Kindling recommends before there is data.", "kindling");
   app.require_subcommand(1);

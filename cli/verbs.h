@@ -1,9 +1,13 @@
 // The verbs of the program: each adds one subcommand, its options and what it runs.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include <CLI/CLI.hpp>
 
 #include "kindling/base/json.h"
+#include "kindling/models/registry.h"
 
 namespace kindling::cli {
 
@@ -16,6 +20,10 @@ struct Common {
 
 // Adds --quiet, --json and --threads to a verb.
 void add_common(CLI::App& verb, Common& common);
+
+// "key=value" of --set and its like; `flag` names the option in errors.
+// Errors: kBadOption for one without a key or without '='.
+OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag);
 
 // One JSON document on stdout; nothing else may be printed there under --json.
 void print_json(const Json& document);
