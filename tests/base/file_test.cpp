@@ -9,47 +9,25 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "kindling/base/error.h"
+#include "tests/support/error_kind.h"
+#include "tests/support/gzip.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::gzip;
 using ::testing::HasSubstr;
+using testing::kind_of;
 using testing::TempDir;
 
 std::vector<std::string> lines_of(const std::string& path) {
   std::vector<std::string> lines;
   for (LineReader reader(path); reader.next();) lines.emplace_back(reader.line());
   return lines;
-}
-
-std::string gzip(const std::string& text) {
-  std::string out(text.size() + 1024, '\0');
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string input = text;
-  stream.next_in = reinterpret_cast<Bytef*>(input.data());
-  stream.avail_in = static_cast<uInt>(input.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-Kind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "no error";
-  return Kind::kInternal;
 }
 
 TEST(LineReader, EndsLinesAtLfAndCrlfAndDropsTheByteOrderMark) {

@@ -2,16 +2,17 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "kindling/base/error.h"
 #include "kindling/data/readers/reader.h"
 #include "kindling/data/readers/rows.h"
+#include "tests/support/gzip.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
 
+using testing::gzip;
 using ::testing::HasSubstr;
 using testing::TempDir;
 
@@ -46,21 +47,6 @@ std::string shown(const Dataset& data) {
 
 const Item& item(const Dataset& data, const char* id) {
   return data.items()[data.item_ids().find(id).value()];
-}
-
-std::string gzip(const std::string& text) {
-  std::string out(text.size() + 1024, '\0');
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string input = text;
-  stream.next_in = reinterpret_cast<Bytef*>(input.data());
-  stream.avail_in = static_cast<uInt>(input.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
 }
 
 TEST(Readers, AreListedAndFoundByName) {

@@ -9,12 +9,14 @@
 #include "kindling/base/error.h"
 #include "kindling/base/file.h"
 #include "kindling/eval/report_plot.h"
+#include "tests/support/error_kind.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::kind_of;
 using ::testing::Not;
 
 std::string write_result(const testing::TempDir& dir, const std::string& name, double ndcg) {
@@ -35,16 +37,6 @@ RunReport small_run() {
                                  {"Random", "", RowKind::kBaseline, {{"ndcg@20", {0.05}}}}},
                         .bars = false});
   return run;
-}
-
-Kind kind_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
-  ADD_FAILURE() << "no error";
-  return Kind::kInternal;
 }
 
 TEST(MetricTitle, WritesAcronymsInCapitals) {
