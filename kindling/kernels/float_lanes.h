@@ -48,6 +48,58 @@ static inline float sum_lanes(FloatLanes lanes) {
   return sum;
 }
 
+// Half onto half: a quarter of the steps of one by one, and the error of a pairwise sum.
+static inline float tree_sum(FloatLanes lanes) {
+  float values[kFloatLanes];
+  store_lanes(values, lanes);
+  for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) {
+    for (std::size_t l = 0; l < half; ++l) values[l] += values[l + half];
+  }
+  return values[0];
+}
+
+static inline float max_of_lanes(FloatLanes lanes) {
+  float values[kFloatLanes];
+  store_lanes(values, lanes);
+  for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) {
+    for (std::size_t l = 0; l < half; ++l) {
+      values[l] = values[l] < values[l + half] ? values[l + half] : values[l];
+    }
+  }
+  return values[0];
+}
+
+// square[i][j] <- square[j][i]: squares of half the size change places, ever smaller.
+static inline void transpose_lanes(FloatLanes* square) {
+#pragma GCC unroll 4
+  for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kFloatLanes; ++i) {
+      if ((i & half) != 0) continue;
+      const FloatLanes a = square[i];
+      const FloatLanes b = square[i + half];
+#if defined(__clang__)  // knows shuffles with written-out numbers only
+      for (std::size_t l = 0; l < kFloatLanes; ++l) {
+        const bool second = (l & half) != 0;
+        square[i][l] = second ? b[l - half] : a[l];
+        square[i + half][l] = second ? b[l] : a[l + half];
+      }
+#else
+      IntLanes low;
+      IntLanes high;
+#pragma GCC unroll 16
+      for (std::size_t l = 0; l < kFloatLanes; ++l) {
+        const bool second = (l & half) != 0;
+        low[l] = static_cast<std::int32_t>(second ? l - half + kFloatLanes : l);
+        high[l] = static_cast<std::int32_t>(second ? l + kFloatLanes : l + half);
+      }
+      square[i] = __builtin_shuffle(a, b, low);
+      square[i + half] = __builtin_shuffle(a, b, high);
+#endif
+    }
+  }
+}
+
 static inline FloatLanes sqrt_lanes(FloatLanes x) {
   FloatLanes root;
   for (std::size_t l = 0; l < kFloatLanes; ++l) root[l] = std::sqrt(x[l]);

@@ -29,14 +29,33 @@ using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 // next operation reads it.
 constexpr std::size_t kBlockRows = 16 * kRows;
 
-// y [kCount, kPanel] = x [kCount, in] times one panel. Not inlined: as in packed_items.cpp, a
-// function of its own keeps the sums in registers.
+// The rows of x and y in a product: what stays the same for all its tiles. `from` has y's layout.
+struct Layout {
+  std::size_t in;
+  std::size_t x_stride;
+  std::size_t y_stride;
+};
+
+// y [kCount, kPanel] = from + x [kCount, in] times one panel; no `from` is 0. Not inlined: as in
+// packed_items.cpp, a function of its own keeps the sums in registers.
 template <std::size_t kCount>
-[[gnu::noinline]] void multiply_tile(const float* x, std::size_t in, const float* panel, float* y,
-                                     std::size_t stride) {
+[[gnu::noinline]] void multiply_tile(const Layout& layout, const float* x, const float* panel,
+                                     const float* from, float* y) {
+  const std::size_t in = layout.in;
+  const std::size_t x_stride = layout.x_stride;
   Lanes sums[kCount * kVectors];
 #pragma GCC unroll 24
   for (Lanes& sum : sums) sum = Lanes{};
+  if (from != nullptr) {
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kCount; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        std::memcpy(&sums[r * kVectors + v], from + r * layout.y_stride + v * kLanes,
+                    sizeof(Lanes));
+      }
+    }
+  }
 #pragma GCC unroll 1
   for (std::size_t d = 0; d < in; ++d) {
     Lanes weights[kVectors];
@@ -46,7 +65,7 @@ template <std::size_t kCount>
     }
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < kCount; ++r) {
-      const float factor = x[r * in + d];
+      const float factor = x[r * x_stride + d];
 #pragma GCC unroll 4
       for (std::size_t v = 0; v < kVectors; ++v) sums[r * kVectors + v] += factor * weights[v];
     }
@@ -56,53 +75,64 @@ template <std::size_t kCount>
   for (std::size_t r = 0; r < kCount; ++r) {
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) {
-      std::memcpy(y + r * stride + v * kLanes, &sums[r * kVectors + v], sizeof(Lanes));
+      std::memcpy(y + r * layout.y_stride + v * kLanes, &sums[r * kVectors + v], sizeof(Lanes));
     }
   }
 }
 
 // Fewer rows than a full tile has.
-void multiply_rest(const float* x, std::size_t rows, std::size_t in, const float* panel, float* y,
-                   std::size_t stride) {
+void multiply_rest(const Layout& layout, const float* x, std::size_t rows, const float* panel,
+                   const float* from, float* y) {
   switch (rows) {
     case 7:
-      return multiply_tile<7>(x, in, panel, y, stride);
+      return multiply_tile<7>(layout, x, panel, from, y);
     case 6:
-      return multiply_tile<6>(x, in, panel, y, stride);
+      return multiply_tile<6>(layout, x, panel, from, y);
     case 5:
-      return multiply_tile<5>(x, in, panel, y, stride);
+      return multiply_tile<5>(layout, x, panel, from, y);
     case 4:
-      return multiply_tile<4>(x, in, panel, y, stride);
+      return multiply_tile<4>(layout, x, panel, from, y);
     case 3:
-      return multiply_tile<3>(x, in, panel, y, stride);
+      return multiply_tile<3>(layout, x, panel, from, y);
     case 2:
-      return multiply_tile<2>(x, in, panel, y, stride);
+      return multiply_tile<2>(layout, x, panel, from, y);
     case 1:
-      return multiply_tile<1>(x, in, panel, y, stride);
+      return multiply_tile<1>(layout, x, panel, from, y);
     default:
       return;
   }
 }
 
 // `rows` rows against one panel.
-void multiply_panel(const float* x, std::size_t rows, std::size_t in, const float* panel, float* y,
-                    std::size_t stride) {
-  std::size_t r = 0;
-  for (; r + kRows <= rows; r += kRows) {
-    multiply_tile<kRows>(x + r * in, in, panel, y + r * stride, stride);
+void multiply_panel(const Layout& layout, const float* x, std::size_t rows, const float* panel,
+                    const float* from, float* y) {
+  const std::size_t x_step = kRows * layout.x_stride;
+  const std::size_t y_step = kRows * layout.y_stride;
+  for (; rows >= kRows; rows -= kRows) {
+    multiply_tile<kRows>(layout, x, panel, from, y);
+    x += x_step;
+    y += y_step;
+    if (from != nullptr) from += y_step;
   }
-  multiply_rest(x + r * in, rows - r, in, panel, y + r * stride, stride);
+  multiply_rest(layout, x, rows, panel, from, y);
 }
 
 // A panel of which only the first `width` outputs exist: through a block that takes all of them.
-void multiply_last_panel(const float* x, std::size_t rows, std::size_t in, const float* panel,
-                         std::size_t width, float* y, std::size_t stride) {
-  float block[kRows * kPanel];
+void multiply_last_panel(const Layout& layout, const float* x, std::size_t rows, const float* panel,
+                         std::size_t width, const float* from, float* y) {
+  float block[kRows * kPanel] = {};
+  const Layout inside{layout.in, layout.x_stride, kPanel};
   for (std::size_t r = 0; r < rows; r += kRows) {
     const std::size_t count = std::min(kRows, rows - r);
-    multiply_panel(x + r * in, count, in, panel, block, kPanel);
+    for (std::size_t i = 0; i < count && from != nullptr; ++i) {
+      const float* row = from + (r + i) * layout.y_stride;
+      std::copy(row, row + width, block + i * kPanel);
+    }
+    multiply_panel(inside, x + r * layout.x_stride, count, panel, from == nullptr ? nullptr : block,
+                   block);
     for (std::size_t i = 0; i < count; ++i) {
-      std::copy(block + i * kPanel, block + i * kPanel + width, y + (r + i) * stride);
+      const float* row = block + i * kPanel;
+      std::copy(row, row + width, y + (r + i) * layout.y_stride);
     }
   }
 }
@@ -118,16 +148,23 @@ PackedMatrix::PackedMatrix(const float* weight, std::size_t out, std::size_t in)
 }
 
 void PackedMatrix::multiply(const float* x, std::size_t rows, float* y) const {
+  multiply(x, in_, rows, nullptr, y, out_);
+}
+
+void PackedMatrix::multiply(const float* x, std::size_t x_stride, std::size_t rows,
+                            const float* from, float* y, std::size_t y_stride) const {
+  const Layout layout{in_, x_stride, y_stride};
   for (std::size_t first = 0; first < rows; first += kBlockRows) {
     const std::size_t count = std::min(kBlockRows, rows - first);
-    const float* block = x + first * in_;
-    float* target = y + first * out_;
+    const float* block = x + first * x_stride;
     for (std::size_t o = 0; o < out_; o += kPanel) {
       const float* panel = panels_.data() + o * in_;
+      float* target = y + first * y_stride + o;
+      const float* start = from == nullptr ? nullptr : from + first * y_stride + o;
       if (o + kPanel <= out_) {
-        multiply_panel(block, count, in_, panel, target + o, out_);
+        multiply_panel(layout, block, count, panel, start, target);
       } else {
-        multiply_last_panel(block, count, in_, panel, out_ - o, target + o, out_);
+        multiply_last_panel(layout, block, count, panel, out_ - o, start, target);
       }
     }
   }

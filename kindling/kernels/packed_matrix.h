@@ -7,8 +7,8 @@
 // only a few hundred rows. Here the weights stand in panels of a few vectors of outputs, and one
 // tile of sums stays in registers for the whole depth.
 //
-// Each value of y is one sum over `in`, in order and in float: it does not depend on the other
-// rows. Threads: multiply() is const and runs on the caller's thread only.
+// Each value of y is one sum over `in`, in order and in float, that starts at `from` or 0: it does
+// not depend on the other rows. Threads: multiply() is const and runs on the caller's thread only.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,10 @@ class PackedMatrix {
 
   // x [rows, in] -> y [rows, out], overwritten; they must not overlap.
   void multiply(const float* x, std::size_t rows, float* y) const;
+  // y = from + x Wᵀ with rows of y and of `from` y_stride apart, rows of x x_stride apart. `from`
+  // may be y itself, or null for 0.
+  void multiply(const float* x, std::size_t x_stride, std::size_t rows, const float* from, float* y,
+                std::size_t y_stride) const;
 
  private:
   std::size_t out_ = 0;

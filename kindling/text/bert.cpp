@@ -1,6 +1,7 @@
 #include "kindling/text/bert.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
@@ -14,14 +15,14 @@
 #include "kindling/kernels/attention.h"
 #include "kindling/kernels/gelu.h"
 #include "kindling/kernels/layer_norm.h"
-#include "kindling/kernels/packed_matrix.h"
+#include "kindling/kernels/strassen.h"
 
 namespace kindling {
 
 namespace {
 
 using Floats = std::vector<float>;
-using kernels::PackedMatrix;
+using kernels::StrassenMatrix;
 
 // Tokens that go through the layers together: their activations stay in the cache of one core. Half
 // as many measure alike, 512 make the products a sixth slower.
@@ -33,15 +34,15 @@ struct Norm {
 };
 
 struct Layer {
-  PackedMatrix query_key_value;  // [3D, D]
-  Floats query_bias;             // [D], scaled
-  PackedMatrix attention_out;    // [D, D]
-  Floats attention_bias;         // [D], with the value bias folded in
+  StrassenMatrix query_key_value;  // [3D, D]
+  Floats query_bias;               // [D], scaled
+  StrassenMatrix attention_out;    // [D, D]
+  Floats attention_bias;           // [D], with the value bias folded in
   Norm attention_norm;
-  PackedMatrix inner;  // [F, D]
-  Floats inner_bias;   // [F]
-  PackedMatrix outer;  // [D, F]
-  Floats outer_bias;   // [D]
+  StrassenMatrix inner;  // [F, D]
+  Floats inner_bias;     // [F]
+  StrassenMatrix outer;  // [D, F]
+  Floats outer_bias;     // [D]
   Norm output_norm;
 };
 
@@ -64,20 +65,20 @@ Layer take_layer(const WeightFiles& files, const BertConfig& bert, std::size_t n
     const Floats more = files.take(self + name, {d, d});
     joined.insert(joined.end(), more.begin(), more.end());
   }
-  layer.query_key_value = PackedMatrix(joined.data(), 3 * d, d);
+  layer.query_key_value = StrassenMatrix(joined.data(), 3 * d, d);
   const Floats mix = files.take(base + "attention.output.dense.weight", {d, d});
   layer.attention_bias = files.take(base + "attention.output.dense.bias", {d});
   const Floats value_bias = files.take(self + "value.bias", {d});
   cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(d), static_cast<int>(d), 1.0F,
               mix.data(), static_cast<int>(d), value_bias.data(), 1, 1.0F,
               layer.attention_bias.data(), 1);
-  layer.attention_out = PackedMatrix(mix.data(), d, d);
+  layer.attention_out = StrassenMatrix(mix.data(), d, d);
   layer.attention_norm = take_norm(files, base + "attention.output.LayerNorm", d);
-  layer.inner = PackedMatrix(files.take(base + "intermediate.dense.weight", {bert.inner, d}).data(),
-                             bert.inner, d);
+  layer.inner = StrassenMatrix(
+      files.take(base + "intermediate.dense.weight", {bert.inner, d}).data(), bert.inner, d);
   layer.inner_bias = files.take(base + "intermediate.dense.bias", {bert.inner});
-  layer.outer =
-      PackedMatrix(files.take(base + "output.dense.weight", {d, bert.inner}).data(), d, bert.inner);
+  layer.outer = StrassenMatrix(files.take(base + "output.dense.weight", {d, bert.inner}).data(), d,
+                               bert.inner);
   layer.outer_bias = files.take(base + "output.dense.bias", {d});
   layer.output_norm = take_norm(files, base + "output.LayerNorm", d);
   return layer;
@@ -99,6 +100,15 @@ std::string make_fingerprint(const ModelDir& model, const WeightFiles& files) {
   return hash.hex();
 }
 
+// The products go through rows in pairs: a text of odd length gets one row more, which nothing
+// reads.
+std::size_t even(std::size_t length) { return length + length % 2; }
+
+// The row behind a text of odd length, made the same whatever stood there before.
+void clear_last_row(std::size_t length, std::size_t width, float* rows) {
+  std::fill(rows + length * width, rows + even(length) * width, 0.0F);
+}
+
 // Longest first, cut into chunks of about kChunkTokens tokens; a long text is a chunk alone.
 std::vector<std::vector<std::size_t>> make_chunks(std::span<const std::vector<TokenId>> sequences) {
   std::vector<std::size_t> order(sequences.size());
@@ -107,14 +117,15 @@ std::vector<std::vector<std::size_t>> make_chunks(std::span<const std::vector<To
     return sequences[a].size() > sequences[b].size();
   });
   std::vector<std::vector<std::size_t>> chunks;
-  std::size_t tokens = 0;
+  std::size_t rows = 0;
   for (const std::size_t i : order) {
-    if (chunks.empty() || tokens + sequences[i].size() > kChunkTokens) {
+    const std::size_t more = even(sequences[i].size());
+    if (chunks.empty() || rows + more > kChunkTokens) {
       chunks.emplace_back();
-      tokens = 0;
+      rows = 0;
     }
     chunks.back().push_back(i);
-    tokens += sequences[i].size();
+    rows += more;
   }
   return chunks;
 }
@@ -129,10 +140,14 @@ struct BertEncoder::Weights {
 };
 
 struct BertEncoder::Scratch {
-  Floats x;        // [T, D]
-  Floats wide;     // [T, max(3D, F)]: q, k, v, then the feed-forward layer
-  Floats context;  // [T, D]
+  std::vector<std::size_t> first;   // row of each text's first token
+  std::vector<std::size_t> length;  // its tokens
+  std::size_t rows = 0;             // T: of all texts, each an even number
+  Floats x;                         // [T, D]
+  Floats wide;                      // [T, max(3D, F)]: q, k, v, then the feed-forward layer
+  Floats context;                   // [T, D]
   Floats attention;
+  Floats products;
 };
 
 BertEncoder::BertEncoder(ModelDir model)
@@ -181,9 +196,14 @@ Matrix BertEncoder::encode_tokens(std::span<const std::vector<TokenId>> sequence
   Matrix out(sequences.size(), dim());
   const std::vector<std::vector<std::size_t>> chunks = make_chunks(sequences);
   std::vector<Scratch> scratch(static_cast<std::size_t>(threads()));
-  parallel_for(chunks.size(), 1, [&](std::size_t begin, std::size_t end) {
+  // Each thread takes the next chunk when it is done with one: with fixed shares of several chunks
+  // all wait for the last.
+  std::atomic<std::size_t> next{0};
+  parallel_for(scratch.size(), 1, [&](std::size_t, std::size_t) {
     Scratch& mine = scratch.at(static_cast<std::size_t>(thread_index()));
-    for (std::size_t c = begin; c < end; ++c) encode_chunk(sequences, chunks[c], mine, out);
+    for (std::size_t c = next++; c < chunks.size(); c = next++) {
+      encode_chunk(sequences, chunks[c], mine, out);
+    }
   });
   return out;
 }
@@ -192,23 +212,29 @@ void BertEncoder::encode_chunk(std::span<const std::vector<TokenId>> sequences,
                                std::span<const std::size_t> order, Scratch& scratch,
                                Matrix& out) const {
   const BertConfig& bert = model_.bert;
-  std::vector<std::size_t> offsets{0};
-  for (const std::size_t i : order) offsets.push_back(offsets.back() + sequences[i].size());
-  const std::size_t tokens = offsets.back();
+  scratch.first.clear();
+  scratch.length.clear();
+  scratch.rows = 0;
+  for (const std::size_t i : order) {
+    scratch.first.push_back(scratch.rows);
+    scratch.length.push_back(sequences[i].size());
+    scratch.rows += even(sequences[i].size());
+  }
   const auto grow = [](Floats& buffer, std::size_t size) {
     if (buffer.size() < size) buffer.resize(size);
   };
-  grow(scratch.x, tokens * bert.width);
-  grow(scratch.context, tokens * bert.width);
-  grow(scratch.wide, tokens * std::max(3 * bert.width, bert.inner));
+  grow(scratch.x, scratch.rows * bert.width);
+  grow(scratch.context, scratch.rows * bert.width);
+  grow(scratch.wide, scratch.rows * std::max(3 * bert.width, bert.inner));
 
   for (std::size_t s = 0; s < order.size(); ++s) {
-    embed(sequences[order[s]], scratch.x.data() + offsets[s] * bert.width);
+    float* rows = scratch.x.data() + scratch.first[s] * bert.width;
+    embed(sequences[order[s]], rows);
+    clear_last_row(scratch.length[s], bert.width, rows);
   }
-  for (std::size_t l = 0; l < bert.layers; ++l) run_layer(l, offsets, scratch);
+  for (std::size_t l = 0; l < bert.layers; ++l) run_layer(l, scratch);
   for (std::size_t s = 0; s < order.size(); ++s) {
-    pool(scratch.x.data() + offsets[s] * bert.width, offsets[s + 1] - offsets[s],
-         out.row(order[s]));
+    pool(scratch.x.data() + scratch.first[s] * bert.width, scratch.length[s], out.row(order[s]));
   }
 }
 
@@ -227,33 +253,34 @@ void BertEncoder::embed(const std::vector<TokenId>& tokens, float* out) const {
   kernels::add_layer_norm(norm, nullptr, nullptr, tokens.size(), d, out);
 }
 
-void BertEncoder::run_layer(std::size_t number, std::span<const std::size_t> offsets,
-                            Scratch& scratch) const {
+void BertEncoder::run_layer(std::size_t number, Scratch& scratch) const {
   const BertConfig& bert = model_.bert;
   const Layer& layer = weights_->layers[number];
   const std::size_t d = bert.width;
-  const std::size_t tokens = offsets.back();
+  const std::size_t tokens = scratch.rows;
   const auto epsilon = static_cast<float>(bert.epsilon);
   float* x = scratch.x.data();
   float* wide = scratch.wide.data();
   float* context = scratch.context.data();
 
-  layer.query_key_value.multiply(x, tokens, wide);
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    kernels::attention({offsets[s + 1] - offsets[s], bert.heads, d / bert.heads},
-                       wide + offsets[s] * 3 * d, layer.query_bias.data(), scratch.attention,
-                       context + offsets[s] * d);
+  layer.query_key_value.multiply(x, tokens, scratch.products, wide);
+  for (std::size_t s = 0; s < scratch.first.size(); ++s) {
+    float* mixed = context + scratch.first[s] * d;
+    kernels::attention({scratch.length[s], bert.heads, d / bert.heads},
+                       wide + scratch.first[s] * 3 * d, layer.query_bias.data(), scratch.attention,
+                       mixed);
+    clear_last_row(scratch.length[s], d, mixed);
   }
   float* mixed = wide;  // q, k and v are no longer needed
-  layer.attention_out.multiply(context, tokens, mixed);
+  layer.attention_out.multiply(context, tokens, scratch.products, mixed);
   kernels::add_layer_norm(
       {layer.attention_norm.gain.data(), layer.attention_norm.shift.data(), epsilon},
       layer.attention_bias.data(), x, tokens, d, mixed);
   std::copy(mixed, mixed + tokens * d, context);
 
-  layer.inner.multiply(context, tokens, wide);
+  layer.inner.multiply(context, tokens, scratch.products, wide);
   kernels::add_bias_activate(bert.activation, layer.inner_bias.data(), tokens, bert.inner, wide);
-  layer.outer.multiply(wide, tokens, x);
+  layer.outer.multiply(wide, tokens, scratch.products, x);
   kernels::add_layer_norm({layer.output_norm.gain.data(), layer.output_norm.shift.data(), epsilon},
                           layer.outer_bias.data(), context, tokens, d, x);
 }

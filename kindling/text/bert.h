@@ -2,7 +2,8 @@
 //
 // Sequences stand packed one behind the other, sorted by length and cut into chunks of a few
 // hundred tokens; each chunk goes through all layers on one thread while its activations are in the
-// cache. Nothing is padded, so a text's vector does not depend on its neighbours.
+// cache. The products go through rows in pairs, so a text of odd length gets one row more; nothing
+// else is padded, and a text's vector does not depend on its neighbours.
 //
 //   x [T, D] -> (attention -> + LN -> feed-forward -> + LN) x L -> pooling -> [texts, D]
 //
@@ -47,7 +48,7 @@ class BertEncoder final : public TextEncoder {
   void encode_chunk(std::span<const std::vector<TokenId>> sequences,
                     std::span<const std::size_t> order, Scratch& scratch, Matrix& out) const;
   void embed(const std::vector<TokenId>& tokens, float* out) const;
-  void run_layer(std::size_t layer, std::span<const std::size_t> offsets, Scratch& scratch) const;
+  void run_layer(std::size_t layer, Scratch& scratch) const;
   void pool(const float* states, std::size_t length, std::span<float> out) const;
 
   ModelDir model_;

@@ -11,6 +11,7 @@
 #include "kindling/kernels/layer_norm.h"
 #include "kindling/kernels/linear_algebra.h"
 #include "kindling/kernels/packed_matrix.h"
+#include "kindling/kernels/strassen.h"
 
 namespace kindling::kernels {
 namespace {
@@ -130,6 +131,71 @@ TEST(PackedMatrix, GivesARowTheSameBitsWhateverStandsBesideIt) {
     std::vector<float> alone(out);
     matrix.multiply(x.data() + r * in, 1, alone.data());
     for (std::size_t o = 0; o < out; ++o) ASSERT_EQ(alone[o], all[r * out + o]);
+  }
+}
+
+TEST(PackedMatrix, AddsToWhatItIsGivenBetweenRowsOfOthers) {
+  const std::size_t rows = 11;
+  const std::size_t in = 5;
+  for (const std::size_t out : {48UL, 50UL}) {
+    const std::size_t x_stride = in + 3;
+    const std::size_t y_stride = out + 7;
+    const std::vector<float> x = normals(rows * x_stride, 1, 1);
+    const std::vector<float> weight = normals(out * in, 1, 2);
+    std::vector<float> y = normals(rows * y_stride, 1, 3);
+    const std::vector<float> before = y;
+
+    PackedMatrix(weight.data(), out, in)
+        .multiply(x.data(), x_stride, rows, y.data(), y.data(), y_stride);
+
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t o = 0; o < y_stride; ++o) {
+        double wanted = before[r * y_stride + o];
+        for (std::size_t d = 0; d < in && o < out; ++d) {
+          wanted += static_cast<double>(x[r * x_stride + d]) * weight[o * in + d];
+        }
+        ASSERT_NEAR(y[r * y_stride + o], wanted, 1e-5) << r << ' ' << o;
+      }
+    }
+  }
+}
+
+TEST(StrassenMatrix, AgreesWithTheReference) {
+  struct Size {
+    std::size_t rows, out, in;
+  };
+  // One pair; more than a block of them; halves that fill no panel; odd sizes.
+  for (const Size& size : {Size{2, 2, 2}, Size{300, 96, 64}, Size{18, 106, 30}, Size{132, 192, 384},
+                           Size{6, 51, 20}, Size{6, 50, 21}}) {
+    const std::vector<float> x = normals(size.rows * size.in, 1, 1);
+    const std::vector<float> weight = normals(size.out * size.in, 1, 2);
+    std::vector<float> y(size.rows * size.out, NAN);
+    std::vector<float> wanted = y;
+    std::vector<float> scratch(1, NAN);
+
+    StrassenMatrix(weight.data(), size.out, size.in)
+        .multiply(x.data(), size.rows, scratch, y.data());
+    multiply_transposed_reference(x.data(), size.rows, weight.data(), size.out, size.in,
+                                  wanted.data());
+
+    const double length = std::sqrt(static_cast<double>(size.in));  // of a sum, on average
+    for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], wanted[i], 1e-5 * length);
+  }
+}
+
+TEST(StrassenMatrix, GivesAPairOfRowsTheSameBitsWhateverStandsBesideIt) {
+  const std::size_t in = 70;
+  const std::size_t out = 200;
+  const std::size_t rows = 150;
+  const std::vector<float> x = normals(rows * in, 1, 1);
+  const StrassenMatrix matrix(normals(out * in, 1, 2).data(), out, in);
+  std::vector<float> scratch;
+  std::vector<float> all(rows * out);
+  matrix.multiply(x.data(), rows, scratch, all.data());
+  for (std::size_t r = 0; r < rows; r += 2) {
+    std::vector<float> alone(2 * out);
+    matrix.multiply(x.data() + r * in, 2, scratch, alone.data());
+    for (std::size_t i = 0; i < alone.size(); ++i) ASSERT_EQ(alone[i], all[r * out + i]);
   }
 }
 
