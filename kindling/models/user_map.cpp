@@ -6,8 +6,11 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/hash.h"
+#include "kindling/base/log.h"
 #include "kindling/nn/tensors.h"
 #include "kindling/nn/transformer.h"
+#include "kindling/train/checkpoint.h"
 
 namespace kindling {
 
@@ -32,6 +35,74 @@ torch::Tensor gelu_tanh(const torch::Tensor& x) {
   return 0.5 * x * (1.0 + torch::tanh(kRoot * (x + 0.044715 * x * x * x)));
 }
 
+// The domains of pretrain() whose vectors are finished, in the run's checkpoint folder.
+class FinishedDomains {
+ public:
+  FinishedDomains(const FitContext& context, Json run)
+      : folder_(context.checkpoint), identity_(sha256(run.dump())) {
+    if (folder_.empty() || !context.resume) return;
+    const auto saved = train::load_checkpoint(folder_);
+    if (!saved) return;
+    if (saved->facts.value("identity", "") != identity_) {
+      throw Error(Kind::kBadOption, "the checkpoint belongs to another run", folder_,
+                  "use the same model, options, seed and data, or start again without --resume");
+    }
+    state_ = *saved;
+  }
+
+  // Fills `factors` and `history` from the checkpoint; false when the domain is not in it.
+  bool load(const std::string& domain, Factors& factors, std::vector<EpochRecord>& history) const {
+    const Json records = state_.facts.value(domain, Json());
+    if (records.is_null()) return false;
+    factors.users = table(domain + ".users", factors.users);
+    factors.items = table(domain + ".items", factors.items);
+    try {
+      for (const Json& r : records) {
+        EpochRecord record;
+        record.epoch = r.at(0).get<std::int64_t>();
+        record.train_loss = r.at(1).get<double>();
+        record.seconds = r.at(2).get<double>();
+        record.learning_rate = r.at(3).get<double>();
+        if (!r.at(4).is_null()) record.validation_hr = r.at(4).get<double>();
+        history.push_back(record);
+      }
+    } catch (const Json::exception& error) {
+      throw Error(Kind::kCorrupt, error.what(), folder_);
+    }
+    log_info("the vectors of the {} domain are taken from the checkpoint", domain);
+    return true;
+  }
+
+  void save(const std::string& domain, const Factors& factors,
+            const std::vector<EpochRecord>& history) {
+    if (folder_.empty()) return;
+    Json records = Json::array();
+    for (const EpochRecord& r : history) {
+      records.push_back({r.epoch, r.train_loss, r.seconds, r.learning_rate,
+                         r.validation_hr ? Json(*r.validation_hr) : Json()});
+    }
+    state_.facts["identity"] = identity_;
+    state_.facts[domain] = std::move(records);
+    state_.tensors.emplace_back(domain + ".users", nn::copy_matrix(factors.users));
+    state_.tensors.emplace_back(domain + ".items", nn::copy_matrix(factors.items));
+    train::save_checkpoint(folder_, state_);
+  }
+
+ private:
+  Matrix table(const std::string& name, const Matrix& like) const {
+    for (const auto& [known, tensor] : state_.tensors) {
+      if (known != name) continue;
+      Matrix values = nn::to_matrix(tensor);
+      if (values.rows() == like.rows() && values.cols() == like.cols()) return values;
+    }
+    throw Error(Kind::kCorrupt, fmt::format("the checkpoint has no fitting {}", name), folder_);
+  }
+
+  std::string folder_;
+  std::string identity_;
+  train::Checkpoint state_;
+};
+
 }  // namespace
 
 Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOptions& options,
@@ -49,11 +120,19 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
   }
   all.target_data = bpr_data(target);
   all.source_data = bpr_data(source);
+  FinishedDomains finished(context, {{"model", model},
+                                     {"options", options_to_json(options)},
+                                     {"seed", context.seed},
+                                     {"target", target.fingerprint()},
+                                     {"source", source.fingerprint()}});
   const Rng root = Rng(context.seed).fork(model);
   all.target = start_factors(all.target_data, options, root.fork("target"));
   std::function<double()> check_target;
   if (validate) check_target = [&] { return validate(all.target); };
-  train_factors(all.target_data, options, model, context, check_target, all.target);
+  if (!finished.load("target", all.target, context.history)) {
+    train_factors(all.target_data, options, model, context, check_target, all.target);
+    finished.save("target", all.target, context.history);
+  }
   FitContext other;
   other.seed = root.fork("source").seed();
   other.should_stop = context.should_stop;
@@ -61,7 +140,10 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
   FactorOptions passes = options;
   passes.epochs = kept_epoch(context.history, options.epochs);
   all.source = start_factors(all.source_data, options, root.fork("source"));
-  train_factors(all.source_data, passes, model, other, {}, all.source);
+  if (!finished.load("source", all.source, other.history)) {
+    train_factors(all.source_data, passes, model, other, {}, all.source);
+    finished.save("source", all.source, other.history);
+  }
   std::vector<bool> is_shared(target.user_count(), false);
   for (const SharedUser& user : all.shared) is_shared[user.first] = true;
   for (UserId user = 0; user < target.user_count(); ++user) {

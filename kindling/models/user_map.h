@@ -29,8 +29,10 @@ struct Pretrained {
 };
 
 // BPRMF in each domain. The source has no validation events here: it is trained for as many passes
-// as the target's best state took. `publish` is given the target's factors for validation. Errors:
-// Error{kUnsupported} without common users.
+// as the target's best state took. `validate` is given the target's factors. With a checkpoint
+// folder the vectors of a finished domain are saved there, and a resumed run goes on behind them:
+// what follows takes less time than they do. Errors: Error{kUnsupported} without common users;
+// Error{kBadOption} when the checkpoint is another run's, Error{kCorrupt} when it is damaged.
 Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOptions& options,
                     const std::string& model, FitContext& context,
                     const std::function<double(const Factors&)>& validate);

@@ -7,6 +7,7 @@
 
 #include "kindling/base/error.h"
 #include "kindling/models/registry.h"
+#include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
@@ -215,6 +216,57 @@ TEST_P(TwoDomainInput, TakesSequencesOfOneItem) {
   const Matrix scores = model_->score({&to, nullptr}, queries, candidates);
   for (std::size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::isfinite(scores.data()[i]));
 }
+
+class PretrainedDomains : public ::testing::TestWithParam<const char*> {
+ protected:
+  PretrainedDomains() {
+    task_.source = Domain{&from_, nullptr};
+    task_.target_train = Domain{&to_, nullptr};
+  }
+  // The state after training that is stopped when it asks for the (limit + 1)-th time, if it is;
+  // asked_ says how often.
+  ModelState train(const std::string& checkpoint, int limit, std::uint64_t seed = 0) {
+    const auto model = make_model(GetParam(), brief(GetParam()));
+    FitContext context;
+    context.seed = seed;
+    context.checkpoint = checkpoint;
+    context.resume = true;
+    asked_ = 0;
+    context.should_stop = [this, limit] { return ++asked_ > limit; };
+    model->fit(task_, context);
+    return model->state();
+  }
+
+  Dataset from_ = tiny({{0, 1}, {1, 2}, {2, 3}, {4, 5}}, 6);
+  Dataset to_ = tiny({{3, 4}, {4, 0}, {}, {5, 1}, {1, 2}}, 6);
+  TrainTask task_;
+  int asked_ = 0;
+};
+
+TEST_P(PretrainedDomains, AreNotTrainedAgainByAResumedRun) {
+  const testing::TempDir folder;
+  const ModelState whole = train("", 1000);
+  const int all = asked_;
+
+  // Stopped at the last step: both domains are finished.
+  EXPECT_THROW(train(folder.file("checkpoint"), all - 1), Error);
+  const ModelState resumed = train(folder.file("checkpoint"), 1000);
+
+  EXPECT_EQ(asked_, all - 4);  // two passes of one batch in each domain
+  ASSERT_EQ(whole.size(), resumed.size());
+  for (std::size_t t = 0; t < whole.size(); ++t) {
+    EXPECT_EQ(whole[t].values, resumed[t].values) << whole[t].name;
+  }
+}
+
+TEST_P(PretrainedDomains, OfAnotherRunAreRefused) {
+  const testing::TempDir folder;
+  train(folder.file("checkpoint"), 1000);
+
+  EXPECT_THROW(train(folder.file("checkpoint"), 1000, 7), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, PretrainedDomains, ::testing::Values("mfem", "cngan", "doml"));
 
 INSTANTIATE_TEST_SUITE_P(Models, TwoDomainInput,
                          ::testing::Values("cmf", "mfem", "cngan", "doml", "autoem"));
