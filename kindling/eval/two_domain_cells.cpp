@@ -135,6 +135,8 @@ void add_stories(const FitContext& context, const Recommender& model, bool plots
     best = std::max(best, *epoch.validation_hr);
   }
   result.more["training"] = curve;
+  // A model may also keep what it was before the first of these.
+  best = std::max(best, details.value("validation_hr@10", -1.0));
   if (best >= 0.0) result.metrics["validation_hr@10"] = best;
 }
 

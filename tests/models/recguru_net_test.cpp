@@ -366,5 +366,34 @@ TEST(RecGuruSteps, LazyTablesGetTheGradientOfDenseOnes) {
   EXPECT_LT((tables_after[0] - tables_after[1]).abs().max().item<double>(), 1e-5);
 }
 
+// 200 vectors around (centre, …, centre).
+torch::Tensor cloud(double centre, std::uint64_t seed) {
+  Rng rng(seed);
+  torch::Tensor h = torch::empty({200, 4});
+  for (std::int64_t i = 0; i < h.numel(); ++i) {
+    h.data_ptr<float>()[i] = static_cast<float>(centre + rng.normal());
+  }
+  return h;
+}
+
+TEST(DomainProbe, TellsDistantDomainsApart) {
+  EXPECT_GT(domain_accuracy(cloud(3.0, 1), cloud(-3.0, 2)), 0.99);
+}
+
+TEST(DomainProbe, GuessesWhereDomainsAreAlike) {
+  EXPECT_NEAR(domain_accuracy(cloud(1.0, 1), cloud(1.0, 2)), 0.5, 0.1);
+}
+
+TEST(DomainProbe, MeasuresSharedUsersAgainstStrangers) {
+  const torch::Tensor h_a = torch::tensor({{0.0F, 0.0F}, {4.0F, 2.0F}});
+  const torch::Tensor h_b = torch::tensor({{1.0F, 1.0F}, {4.0F, 4.0F}});
+  Alikeness alike;
+
+  shared_distances(h_a, h_b, alike);
+
+  EXPECT_DOUBLE_EQ(alike.shared_distance, (1.0 + 1.0 + 0.0 + 4.0) / 4.0);
+  EXPECT_DOUBLE_EQ(alike.stranger_distance, (16.0 + 16.0 + 9.0 + 1.0) / 4.0);
+}
+
 }  // namespace
 }  // namespace kindling::recguru

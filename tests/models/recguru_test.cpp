@@ -101,6 +101,8 @@ TEST_F(RecGuru, RecordsTheCurvesOfFigure2) {
   }
   EXPECT_EQ(details.at("curves").at("reconstruction_a").size(), 3U);  // steps 0, 10, 12
   EXPECT_EQ(details.at("shared_users"), 80);
+  EXPECT_GT(details.at("alike").at("before").at("domain_accuracy").get<double>(), 0.5);
+  EXPECT_GT(details.at("alike").at("after").at("stranger_distance").get<double>(), 0.0);
   EXPECT_EQ(context.history.size(), 4U);
 }
 
@@ -229,9 +231,26 @@ TEST_F(RecGuru, KeepsTheBestValidatedStateAndStopsEarly) {
   model->fit(task(), context);
 
   EXPECT_EQ(asked, 5);
-  EXPECT_EQ(model->details().at("best_step"), 10);
-  EXPECT_EQ(model->details().at("finetune_steps"), 25);
+  EXPECT_EQ(model->details().at("best_step"), 5);
+  EXPECT_EQ(model->details().at("finetune_steps"), 20);
   EXPECT_EQ(context.history.back().validation_loss, 0.9);
+}
+
+TEST_F(RecGuru, KeepsWhatPreTrainingLeftWhereFineTuningOnlyHarms) {
+  int asked = 0;
+  Matrix before(0, 0);
+  FitContext context;
+  context.validate = [&](const Recommender& model) {
+    if (asked == 0) before = scores(model);
+    return ++asked == 1 ? 0.5 : 0.1;
+  };
+  const auto model = make_model("autorec", with(quick_guru(), "patience", "2"));
+
+  model->fit(task(), context);
+
+  EXPECT_EQ(model->details().at("best_step"), 0);
+  EXPECT_EQ(model->details().at("finetune_steps"), 10);
+  expect_equal(scores(*model), before);
 }
 
 TEST_F(RecGuru, TakesEveryProfileAndSwitch) {

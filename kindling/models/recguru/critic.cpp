@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "kindling/base/error.h"
 #include "kindling/nn/transformer.h"
 #include "kindling/nn/user_network.h"
 
@@ -14,6 +15,12 @@ namespace {
 // -log σ(z) where `real`, -log(1 - σ(z)) else; mean.
 torch::Tensor log_loss(const torch::Tensor& z, bool real) {
   return torch::softplus(real ? -z : z).mean();
+}
+
+constexpr double kRidge = 1e-2;  // of the mean square of a coordinate, which is 1
+
+torch::Tensor every_second(const torch::Tensor& h, std::int64_t first) {
+  return h.slice(0, first, h.size(0), 2).to(torch::kFloat64);
 }
 
 }  // namespace
@@ -93,6 +100,48 @@ double wasserstein(const Critic& critic, const torch::Tensor& h_a, const torch::
   const torch::NoGradGuard no_grad;
   Rng unused(0);
   return (critic.forward(h_a, unused).mean() - critic.forward(h_b, unused).mean()).item<double>();
+}
+
+Json to_json(const Alikeness& alike) {
+  return {{"domain_accuracy", alike.domain_accuracy},
+          {"shared_distance", alike.shared_distance},
+          {"stranger_distance", alike.stranger_distance}};
+}
+
+double domain_accuracy(const torch::Tensor& h_a, const torch::Tensor& h_b) {
+  check(h_a.size(0) > 1 && h_b.size(0) > 1, "a probe needs two users of each domain");
+  const torch::NoGradGuard no_grad;
+  torch::Tensor a = every_second(h_a, 0);
+  torch::Tensor b = every_second(h_b, 0);
+  // Half-way between the means of both, so that no constant is needed and both weigh the same.
+  const torch::Tensor middle = 0.5 * (a.mean(0, true) + b.mean(0, true));
+  const torch::Tensor scale =
+      (0.5 * ((a - middle).square().mean(0, true) + (b - middle).square().mean(0, true)))
+          .sqrt()
+          .clamp_min(1e-12);
+  a = (a - middle) / scale;
+  b = (b - middle) / scale;
+  const auto rows_a = static_cast<double>(a.size(0));
+  const auto rows_b = static_cast<double>(b.size(0));
+  const torch::Tensor square = 0.5 * (a.t().mm(a) / rows_a + b.t().mm(b) / rows_b) +
+                               kRidge * torch::eye(a.size(1), a.options());
+  const torch::Tensor wanted = 0.5 * (a.mean(0) - b.mean(0));
+  const torch::Tensor rule = torch::linalg_solve(square, wanted);
+  const auto right = [&](const torch::Tensor& h, double sign) {
+    return (sign * ((every_second(h, 1) - middle) / scale).mv(rule))
+        .gt(0)
+        .to(torch::kFloat64)
+        .mean()
+        .item<double>();
+  };
+  return 0.5 * (right(h_a, 1.0) + right(h_b, -1.0));
+}
+
+void shared_distances(const torch::Tensor& h_a, const torch::Tensor& h_b, Alikeness& result) {
+  check(h_a.size(0) > 1 && h_a.sizes() == h_b.sizes(), "a probe needs two shared users");
+  const torch::NoGradGuard no_grad;
+  result.shared_distance = (h_a - h_b).square().mean().item<double>();
+  result.stranger_distance = (h_a - h_b.roll(1, 0)).square().mean().item<double>();
 }
 
 }  // namespace kindling::recguru

@@ -1,10 +1,9 @@
-// The critic f that tells the user vectors of two domains apart, and its losses (specs/recguru.md
-// 4).
+// The critic f that tells the user vectors of two domains apart, its losses (specs/recguru.md 4),
+// and a measure of what it is for.
 //
-//   Critic critic(64, "paper", rng);                        // 64 -> 128 -> 128 -> 128 -> 1, ReLU
-//   [R7] torch::Tensor loss = critic_loss(critic, h_a, h_b, options, rng);      // minimised by f
-//   torch::Tensor push = generator_loss(critic, h_a, h_b, options, rng);   // minimised by the
-//   encoder
+//   Critic critic(64, "paper", rng);                     // 64 -> 128 -> 128 -> 128 -> 1, ReLU [R7]
+//   loss = critic_loss(critic, h_a, h_b, options, rng);        // minimised by f
+//   push = generator_loss(critic, h_a, h_b, options, rng);     // minimised by the encoder
 //
 // W-GAN-GP [R6]: mean f(h_B) - mean f(h_A) + λ mean (‖∇f(x̂)‖ - 1)², x̂ between pairs. f is
 // piecewise linear, so its gradient is a product of weights and 0/1 masks, built here as ordinary
@@ -14,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "kindling/base/json.h"
 #include "kindling/base/random.h"
 #include "kindling/models/recguru/options.h"
 #include "kindling/nn/torch.h"
@@ -49,5 +49,23 @@ torch::Tensor generator_loss(const Critic& critic, const torch::Tensor& h_a,
                              const torch::Tensor& h_b, const Options& options, Rng& rng);
 // mean f(h_A) - mean f(h_B): Figure 2's "Wasserstein distance".
 double wasserstein(const Critic& critic, const torch::Tensor& h_a, const torch::Tensor& h_b);
+
+// How alike two domains' user vectors are: what phase 2 is for, measured before and after it. Not
+// in the paper, which shows the critic's distance alone (figure 2): that one shrinks also where the
+// critic is weak.
+struct Alikeness {
+  double domain_accuracy = 0.0;
+  double shared_distance = 0.0;    // mean square of the coordinates' differences
+  double stranger_distance = 0.0;  // both 0 without shared users
+};
+Json to_json(const Alikeness& alike);
+
+// The share of users whose domain a linear rule tells, ridge regression on ±1 in standardised
+// coordinates, learnt from the even rows, asked for the odd ones; both domains weigh the same.
+// h_a [n, D], h_b [m, D], at least two rows each.
+double domain_accuracy(const torch::Tensor& h_a, const torch::Tensor& h_b);
+
+// Row i of both is the same user; a stranger is the next row's, so at least two rows.
+void shared_distances(const torch::Tensor& h_a, const torch::Tensor& h_b, Alikeness& result);
 
 }  // namespace kindling::recguru

@@ -38,6 +38,7 @@ Json to_json(const RunState& state) {
   json["loss_sum"] = state.loss_sum;
   json["seconds"] = state.seconds;
   json["curves"] = state.curves;
+  json["alike"] = state.alike;
   json["history"] = Json::array();
   for (const EpochRecord& r : state.history) {
     json["history"].push_back(
@@ -60,6 +61,7 @@ RunState run_state_from_json(const Json& json, const std::string& place) {
     state.loss_sum = json.at("loss_sum").get<double>();
     state.seconds = json.at("seconds").get<double>();
     state.curves = json.at("curves");
+    state.alike = json.at("alike");
     for (const Json& r : json.at("history")) state.history.push_back(record_from_json(r));
   } catch (const Json::exception& error) {
     throw Error(Kind::kCorrupt, error.what(), place);

@@ -26,6 +26,7 @@ struct RunState {
   double loss_sum = 0.0;         // of phase 3's steps since the last validation
   double seconds = 0.0;          // of training up to here
   Json curves = Json::object();  // by name, [[step, value], …]
+  Json alike = Json::object();   // Alikeness "before" and "after" phase 2
   std::vector<EpochRecord> history;
 
   const char* phase_name() const { return kPhaseNames[phase]; }

@@ -11,6 +11,7 @@ namespace kindling::recguru {
 namespace {
 
 constexpr std::size_t kSmallestOverlapBatch = 10;
+constexpr std::size_t kProbedUsers = 1000;
 
 torch::Tensor candidate_tensor(const std::vector<std::int64_t>& ids, std::int64_t columns) {
   return nn::index_tensor(ids, torch::kCPU).view({-1, columns});
@@ -200,6 +201,45 @@ GeneratorLoss Steps::generator_step(std::int64_t step, train::Optimizer& optimiz
   total.backward();
   forget_gradients(*critic_);
   for (const int domain : {kSource, kTarget}) hand_over(domain, optimizer);
+  return result;
+}
+
+Alikeness Steps::alikeness() {
+  const torch::NoGradGuard no_grad;
+  const bool training = net_.is_training();
+  net_.eval();
+  Rng unused(0);
+  const auto encode = [&](int domain, std::span<const UserId> users) {
+    const PackedRows rows = encoder_rows(sides_[domain]->data, users, options_.max_length, nullptr);
+    return net_.user_vectors(domain, tables_.of[domain], rows, unused);
+  };
+  // A random choice, the same before and after.
+  const auto some = [&](std::size_t count, const char* of) {
+    Rng rng = root_.fork(of);
+    auto order = permutation(count, rng);
+    order.resize(std::min(count, kProbedUsers));
+    return order;
+  };
+  torch::Tensor h[2];
+  for (const int domain : {kSource, kTarget}) {
+    const auto all = sides_[domain]->data.users();
+    std::vector<UserId> users;
+    for (const auto at : some(all.size(), domain == kSource ? "probe_a" : "probe_b")) {
+      users.push_back(all[at]);
+    }
+    h[domain] = encode(domain, users);
+  }
+  Alikeness result;
+  if (h[0].size(0) > 1 && h[1].size(0) > 1) result.domain_accuracy = domain_accuracy(h[0], h[1]);
+  if (shared_.size() > 1) {
+    std::vector<UserId> first, second;
+    for (const auto at : some(shared_.size(), "probe_shared")) {
+      first.push_back(shared_[at].first);
+      second.push_back(shared_[at].second);
+    }
+    shared_distances(encode(kSource, first), encode(kTarget, second), result);
+  }
+  net_.train(training);
   return result;
 }
 

@@ -62,6 +62,8 @@ class Steps {
   std::size_t shared_users() const { return shared_.size(); }
   // Users of an overlap batch: ⌊batch · shared / (|U_A| + |U_B|)⌋ + 1, at least 10 [C].
   std::size_t overlap_batch() const;
+  // Of at most 1,000 users of each domain and 1,000 shared ones, without dropout; two domains.
+  Alikeness alikeness();
 
  private:
   struct Side {

@@ -52,11 +52,14 @@ class Run {
 
  private:
   // ── what is trained ──
-  train::Tensors parameters() const {
+  static train::Tensors tensors_of(const torch::nn::Module& module) {
     train::Tensors all;
-    for (const auto& parameter : net_.named_parameters()) {
-      all.emplace_back(parameter.key(), parameter.value());
-    }
+    for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
+    return all;
+  }
+
+  train::Tensors parameters() const {
+    train::Tensors all = tensors_of(net_);
     for (const int domain : {kSource, kTarget}) {
       if (tables_.of[domain].defined()) {
         all.emplace_back(kTableNames[domain], tables_.of[domain]);
@@ -66,12 +69,7 @@ class Run {
   }
 
   train::Tensors critic_parameters() {
-    train::Tensors all;
-    if (job_.source == nullptr) return all;
-    for (const auto& parameter : steps_.critic().named_parameters()) {
-      all.emplace_back(parameter.key(), parameter.value());
-    }
-    return all;
+    return job_.source == nullptr ? train::Tensors{} : tensors_of(steps_.critic());
   }
 
   static std::unique_ptr<train::Optimizer> adam(double rate, double beta1, double beta2, double eps,
@@ -100,10 +98,8 @@ class Run {
 
   // ── phases ──
   std::int64_t total_steps() const {
-    const bool encodes = job_.variant != Variant::kSeqRec;
-    if (state_.phase == 0) return encodes ? options_.pretrain_steps : 0;
-    const bool adversarial = job_.variant == Variant::kRecGuru;
-    if (state_.phase == 1) return adversarial ? options_.adversarial_steps : 0;
+    if (state_.phase == 0) return job_.variant == Variant::kSeqRec ? 0 : options_.pretrain_steps;
+    if (state_.phase == 1) return job_.source == nullptr ? 0 : options_.adversarial_steps;
     return options_.finetune_steps;
   }
 
@@ -117,6 +113,9 @@ class Run {
   }
 
   void begin_phase() {
+    if (job_.source != nullptr && options_.adversarial_steps > 0 && state_.phase > 0) {
+      state_.alike[state_.phase == 1 ? "before" : "after"] = to_json(steps_.alikeness());
+    }
     if (state_.phase == 2 && job_.variant != Variant::kSeqRec &&
         options_.recommender_start == "decoder") {
       net_.start_recommender_from_decoder();
@@ -125,6 +124,8 @@ class Run {
     make_optimizers();
     good_.clear();
     state_.loss_sum = 0.0;
+    // What pre-training has left may be better than all that fine-tuning makes of it.
+    if (state_.phase == 2 && job_.validate) validate();
   }
 
   void run_phase() {
@@ -263,6 +264,18 @@ class Run {
   }
 
   // ── validation ──
+  double validate() {
+    net_.eval();
+    const double hit_rate = job_.validate();
+    state_.curves["validation_hr@10"].push_back(Json::array({state_.step, hit_rate}));
+    if (hit_rate > state_.best_hit_rate) {
+      state_.best_hit_rate = hit_rate;
+      state_.best_step = state_.step;
+      best_ = copies(parameters());
+    }
+    return hit_rate;
+  }
+
   void evaluate() {
     const std::int64_t steps = state_.step % options_.evaluate_every == 0
                                    ? options_.evaluate_every
@@ -275,16 +288,8 @@ class Run {
     record.learning_rate = optimizer_->learning_rate();
     state_.loss_sum = 0.0;
     if (job_.validate) {
-      net_.eval();
-      const double hit_rate = job_.validate();
-      record.validation_loss = 1.0 - hit_rate;
-      record.validation_hr = hit_rate;
-      state_.curves["validation_hr@10"].push_back(Json::array({state_.step, hit_rate}));
-      if (hit_rate > state_.best_hit_rate) {
-        state_.best_hit_rate = hit_rate;
-        state_.best_step = state_.step;
-        best_ = copies(parameters());
-      }
+      record.validation_hr = validate();
+      record.validation_loss = 1.0 - *record.validation_hr;
       const std::int64_t waited = (state_.step - state_.best_step) / options_.evaluate_every;
       state_.finished = options_.patience > 0 && waited >= options_.patience;
     }
@@ -292,13 +297,10 @@ class Run {
     if (context_.on_epoch) context_.on_epoch(record);
   }
 
-  // ── record ──
   // One curve over phases 1 and 2.
   void add_reconstruction(const double (&loss)[2]) {
     const std::int64_t before = state_.phase == 0 ? 0 : options_.pretrain_steps;
-    if (job_.source != nullptr) {
-      state_.add_point("reconstruction_a", loss[kSource], before);
-    }
+    if (job_.source != nullptr) state_.add_point("reconstruction_a", loss[kSource], before);
     state_.add_point("reconstruction_b", loss[kTarget], before);
   }
 
@@ -310,9 +312,10 @@ class Run {
                                 ? "off"
                                 : (steps_.shared_users() == 0 ? "skipped: no common users" : "on");
     facts["divergences"] = state_.divergences;
+    if (!state_.alike.empty()) facts["alike"] = state_.alike;
     facts["finetune_steps"] =
         state_.phase == 2 ? state_.step : (state_.phase > 2 ? options_.finetune_steps : 0);
-    if (state_.best_step > 0) {
+    if (state_.best_hit_rate >= 0.0) {
       facts["best_step"] = state_.best_step;
       facts["validation_hr@10"] = state_.best_hit_rate;
     }
