@@ -10,6 +10,7 @@
 #include "kindling/data/split.h"
 #include "kindling/data/synthetic.h"
 #include "kindling/kernels/rank_count.h"
+#include "kindling/models/recguru/net.h"
 #include "kindling/models/registry.h"
 #include "tests/support/temp_dir.h"
 
@@ -255,17 +256,12 @@ TEST_F(RecGuru, KeepsWhatPreTrainingLeftWhereFineTuningOnlyHarms) {
 
 TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
   const std::vector<std::pair<const char*, const char*>> switches = {
-      {"profile", "paper"},
-      {"profile", "released"},
-      {"adversary", "bce"},
-      {"adversary", "none"},
-      {"overlap_loss", "l2"},
-      {"positions", "learned"},
-      {"tables", "dense"},
-      {"finetune_user", "past"},
-      {"finetune_detach", "false"},
-      {"finetune_loss", "bpr"},
-      {"finetune_reconstruction", "false"},
+      {"profile", "paper"},           {"profile", "released"},
+      {"adversary", "bce"},           {"adversary", "none"},
+      {"overlap_loss", "l2"},         {"positions", "learned"},
+      {"input_scale", "4"},           {"tables", "dense"},
+      {"finetune_user", "past"},      {"finetune_detach", "false"},
+      {"finetune_loss", "bpr"},       {"finetune_reconstruction", "false"},
       {"recommender_start", "random"}};
   for (const auto& [name, value] : switches) {
     const auto model = make_model("recguru", with(quick_guru(), name, value));
@@ -276,6 +272,32 @@ TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
     EXPECT_TRUE(std::isfinite(scores(*model)(0, 0))) << name << "=" << value;
     EXPECT_EQ(model->details().at("options").at("pretrain_steps"), 12);
   }
+}
+
+TEST(RecGuruInput, ScalesItemVectorsButNotPositions) {
+  recguru::Options plain;
+  plain.dim = 8;
+  plain.hidden = 8;
+  plain.layers = 1;
+  recguru::Options scaled = plain;
+  scaled.input_scale = 2.0;
+  recguru::Net one(plain, recguru::Variant::kAutoRec, true, Rng(3));
+  recguru::Net two(scaled, recguru::Variant::kAutoRec, true, Rng(3));
+  one.eval();
+  two.eval();
+  recguru::PackedRows rows;
+  rows.offsets = {0, 3};
+  rows.ids = {0, 1, 2};
+  rows.positions = {97, 98, 99};
+  const torch::Tensor table = torch::arange(24, torch::kFloat32).view({3, 8}) / 24.0;
+  Rng unused(0);
+
+  const torch::Tensor doubled = one.user_vectors(recguru::kTarget, 2.0 * table, rows, unused);
+  const torch::Tensor read = two.user_vectors(recguru::kTarget, table, rows, unused);
+  const torch::Tensor undone = one.user_vectors(recguru::kTarget, table, rows, unused);
+
+  EXPECT_TRUE(torch::equal(doubled, read));
+  EXPECT_FALSE(torch::equal(undone, read));
 }
 
 TEST(RecGuruOptions, AProfileSetsWhatIsNotGiven) {

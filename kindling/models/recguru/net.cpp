@@ -169,7 +169,7 @@ torch::Tensor Net::embed(int domain, const torch::Tensor& table, const PackedRow
                          Rng& rng) const {
   const torch::Tensor ids = nn::index_tensor(rows.ids, torch::kCPU);
   const torch::Tensor slots = nn::index_tensor(rows.positions, torch::kCPU);
-  const torch::Tensor x = table.index_select(0, ids) +
+  const torch::Tensor x = options_.input_scale * table.index_select(0, ids) +
                           positions_[domain].to(table.scalar_type()).index_select(0, slots);
   return nn::dropout(x, is_training() ? options_.dropout : 0.0, rng);
 }

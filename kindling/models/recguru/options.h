@@ -21,6 +21,7 @@ struct Options {
   double dropout = 0.5;
   std::string positions = "sinusoid";
   double embedding_scale = 1.0;
+  double input_scale = 1.0;
   // behaviour: losses
   std::int64_t negatives = 20;
   std::int64_t finetune_negatives = 5;
@@ -85,6 +86,9 @@ struct Options {
           "position vectors: fixed sinusoids (code), or trained for each domain (paper) [R2]");
     field("embedding_scale", embedding_scale, kPositive,
           "deviation of the item vectors' normal start (framework default: 1)");
+    field("input_scale", input_scale, kPositive,
+          "factor on item vectors where encoder and decoders read them, beside positions of size "
+          "√(D/2); 1 in paper and code, √D in SASRec");
   }
 
   template <class Visitor>
