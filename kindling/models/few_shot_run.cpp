@@ -12,6 +12,7 @@
 #include "kindling/base/log.h"
 #include "kindling/base/text.h"
 #include "kindling/data/readers/reader.h"
+#include "kindling/models/train_run.h"
 
 namespace kindling::few_shot_run {
 
@@ -164,7 +165,7 @@ ModelRecord run_few_shot_training(const FewShotRun& run) {
   context.on_epoch = run.on_epoch;
   context.max_seconds = run.max_minutes * 60.0;
   context.should_stop = run.should_stop;
-  model->fit(task, context);
+  fit_with_checkpoint(context, [&] { model->fit(task, context); });
   const ModelRecord record = few_shot_record(info, run.options, *model, task, context, run.version);
   save_few_shot(*model, record, task, run.out, run.force);
   std::filesystem::remove_all(context.checkpoint);

@@ -72,6 +72,25 @@ void refuse_existing(const TrainRun& run) {
 
 }  // namespace
 
+void fit_with_checkpoint(const FitContext& context, const std::function<void()>& fit) {
+  const auto nothing_kept = [&] {
+    std::error_code ignored;  // a folder that is not there is empty
+    return std::filesystem::directory_iterator(context.checkpoint, ignored) ==
+           std::filesystem::directory_iterator();
+  };
+  if (context.resume && nothing_kept()) {
+    log_warning("nothing to resume in {}: training starts at the beginning", context.checkpoint);
+  }
+  try {
+    fit();
+  } catch (const Error& error) {
+    const bool stopped = context.should_stop && context.should_stop();
+    if (!stopped || error.kind() != Kind::kIo || !error.hint().empty()) throw;
+    throw Error(error.kind(), error.message(), error.place(),
+                nothing_kept() ? "nothing is kept" : "run the same command with --resume");
+  }
+}
+
 ItemVectors select_item_vectors(const ItemVectors& vectors, const Dataset& from,
                                 const Dataset& to) {
   ItemVectors part{Matrix(to.item_count(), vectors.dim()), vectors.encoder, vectors.fingerprint};
@@ -153,7 +172,7 @@ ModelRecord run_training(const TrainRun& run) {
                                            : nullptr};
     context.validate = run.make_validator(whole, *loaded.split);
   }
-  model->fit(loaded.task, context);
+  fit_with_checkpoint(context, [&] { model->fit(loaded.task, context); });
   ModelRecord record;
   record.model = run.model;
   record.options = effective_options(info.describe(), run.options, model->details());

@@ -64,6 +64,10 @@ struct TrainingData {
 // Fills `data` with what `model` learns from in this run: source, target and split as above.
 void load_training_data(const TrainRun& run, const ModelInfo& model, TrainingData& data);
 
+// Runs `fit` and says what --resume can do: a warning when it is asked for and the checkpoint
+// folder is empty or absent; a hint when training was stopped and the model's own error has none.
+void fit_with_checkpoint(const FitContext& context, const std::function<void()>& fit);
+
 // The vectors called `name` of a dataset directory; with an empty name the only ones there are.
 // Error{kNotFound} lists what there is.
 ItemVectors open_item_vectors(const std::string& directory, const std::string& name,

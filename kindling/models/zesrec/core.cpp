@@ -206,7 +206,7 @@ void Core::train_once(const Domain& domain, const torch::Tensor& items, const to
                       FitContext& context) {
   build();
   net_->to(device);
-  facts_ = train_network(*net_, items, domain, options_, context);
+  facts_ = train_network(*net_, items, domain, options_, role_, context);
 }
 
 void Core::train_with_best_rate(const Domain& domain, const torch::Tensor& items,
@@ -219,10 +219,17 @@ void Core::train_with_best_rate(const Domain& domain, const torch::Tensor& items
   for (const double rate : std::vector<double>(options_.learning_rates)) {
     options_.learning_rate = rate;
     FitContext once = context;
-    if (!once.checkpoint.empty()) once.checkpoint += fmt::format(".rate-{}", rate);
+    if (!once.checkpoint.empty()) once.checkpoint += fmt::format("/rate-{}", rate);
     try {
       train_once(domain, items, device, once);
     } catch (const Error& error) {
+      const bool stopped = context.should_stop && context.should_stop();
+      if (stopped && best && !context.checkpoint.empty()) {
+        throw Error(error.kind(), error.message() + fmt::format(" at learning_rate {}", rate), {},
+                    fmt::format("the learning rates before are kept in {}; run the same command "
+                                "with --resume",
+                                context.checkpoint));
+      }
       if (error.kind() != Kind::kBadOption) throw;  // divergence
       cause = error.message();
       continue;

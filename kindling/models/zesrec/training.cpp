@@ -5,6 +5,9 @@
 #include <memory>
 #include <optional>
 
+#include <fmt/format.h>
+
+#include "kindling/base/error.h"
 #include "kindling/base/hash.h"
 #include "kindling/data/split.h"
 #include "kindling/train/loop.h"
@@ -25,7 +28,7 @@ std::int64_t kept_events(const Dataset& data, UserId user, const SequenceOptions
 class Training {
  public:
   Training(Net& net, const torch::Tensor& items, const Domain& source, const Options& options,
-           const FitContext& context)
+           const ModelRole& role, const FitContext& context)
       : net_(net), data_(*source.data), options_(options), root_(Rng(context.seed).fork("zesrec")) {
     users_ = split_users(data_, options.validation_share, root_.fork("validation"));
     corpus_.items = items;
@@ -39,8 +42,11 @@ class Training {
       }
     }
     if (corpus_.tokens == 0) {
-      throw Error(Kind::kBadInput, "the source has no user with two or more events", data_.name,
-                  "zesrec learns from sequences; check the import or use less filtering");
+      throw Error(Kind::kBadInput,
+                  fmt::format("the {} has no user with two or more events to learn from",
+                              role.in_domain ? "target" : "source"),
+                  data_.name,
+                  role.name + " learns from sequences; check the import or use less filtering");
     }
     sampled_ = options.softmax == "sampled" ||
                (options.softmax == "auto" &&
@@ -194,13 +200,13 @@ class Training {
 }  // namespace
 
 TrainingFacts train_network(Net& net, const torch::Tensor& items, const Domain& source,
-                            const Options& options, FitContext& context) {
-  Training training(net, items, source, options, context);
+                            const Options& options, const ModelRole& role, FitContext& context) {
+  Training training(net, items, source, options, role, context);
   const auto optimizer = train::make_optimizer(
       {.kind = options.optimizer, .learning_rate = options.learning_rate, .eps = options.eps},
       training.parameters());
   train::Job job;
-  job.name = "zesrec";
+  job.name = role.name;
   job.identity = training.identity(context, source);
   job.begin_epoch = [&](std::int64_t epoch) { return training.begin_epoch(epoch); };
   job.run_batch = [&](std::int64_t epoch, std::int64_t batch, const train::Job::Step& step) {

@@ -3,6 +3,7 @@
 
 #include "kindling/models/recommender.h"
 #include "kindling/models/zesrec/net.h"
+#include "kindling/models/zesrec/point_model.h"
 
 namespace kindling::zesrec {
 
@@ -16,8 +17,9 @@ struct TrainingFacts {
   bool sampled_softmax = false;
 };
 
-// `items`: scaled vectors of the source, on the network's device.
+// `items`: scaled vectors of the domain learnt from, on the network's device; `role` says which
+// model and domain messages speak of.
 TrainingFacts train_network(Net& net, const torch::Tensor& items, const Domain& source,
-                            const Options& options, FitContext& context);
+                            const Options& options, const ModelRole& role, FitContext& context);
 
 }  // namespace kindling::zesrec

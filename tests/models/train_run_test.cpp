@@ -1,0 +1,142 @@
+// Training runs from directories to a model directory: what is left behind, and what is said.
+#include "kindling/models/train_run.h"
+
+#include <filesystem>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/data/synthetic.h"
+#include "kindling/models/few_shot_run.h"
+#include "tests/support/few_shot_world.h"
+#include "tests/support/logged.h"
+#include "tests/support/temp_dir.h"
+
+namespace kindling {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TrainingRun : public ::testing::Test {
+ protected:
+  TrainingRun() {
+    save_dataset(make_synthetic_domain("t", {.users = 60, .items = 20}, 3).data, dir_.file("data"));
+  }
+
+  TrainRun run(const std::string& model, OptionValues options) const {
+    TrainRun run;
+    run.model = model;
+    run.options = std::move(options);
+    run.target = dir_.file("data");
+    run.out = dir_.file("model");
+    return run;
+  }
+
+  std::set<std::string> left_behind() const {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      names.insert(entry.path().filename().string());
+    }
+    return names;
+  }
+
+  // What a run says, and its error if it ends with one.
+  static std::string said_by(const TrainRun& run) {
+    std::string error;
+    const std::string said = testing::logged([&] {
+      try {
+        run_training(run);
+      } catch (const Error& caught) {
+        error = caught.what();
+      }
+    });
+    return said + error;
+  }
+
+  const testing::TempDir dir_;
+};
+
+const OptionValues kThreeRates = {{"dim", "8"}, {"epochs", "3"}, {"learning_rates", "1,0.1,0.01"}};
+
+TEST_F(TrainingRun, LeavesTheModelAlone) {
+  run_training(run("gru4rec", kThreeRates));
+
+  EXPECT_EQ(left_behind(), (std::set<std::string>{"data", "model"}));
+}
+
+TEST_F(TrainingRun, OfSeveralStepSizesGoesOnWhereItWasStopped) {
+  run_training(run("gru4rec", kThreeRates));
+  const std::string whole = load_model(dir_.file("model")).record.metrics.dump();
+  TrainRun stopped = run("gru4rec", kThreeRates);
+  stopped.force = true;
+  int epochs = 0;
+  stopped.on_epoch = [&](const EpochRecord&) { ++epochs; };
+  stopped.should_stop = [&] { return epochs == 3; };  // the first step size is done
+
+  EXPECT_THAT(said_by(stopped), HasSubstr("run the same command with --resume"));
+  EXPECT_EQ(left_behind(), (std::set<std::string>{"data", "model", "model.ckpt"}));
+  stopped.should_stop = nullptr;
+  stopped.resume = true;
+  EXPECT_THAT(said_by(stopped), Not(HasSubstr("nothing to resume")));
+
+  EXPECT_EQ(epochs, 9);  // three of them before the stop
+  EXPECT_EQ(load_model(dir_.file("model")).record.metrics.dump(), whole);
+  EXPECT_EQ(left_behind(), (std::set<std::string>{"data", "model"}));
+}
+
+TEST_F(TrainingRun, SaysWhenThereIsNothingToResume) {
+  for (const char* model : {"bprmf", "gru4rec", "pop"}) {
+    TrainRun resumed = run(model, {});
+    resumed.resume = true;
+    resumed.force = true;
+    if (model != std::string("pop")) resumed.options = {{"dim", "4"}, {"epochs", "1"}};
+
+    EXPECT_THAT(said_by(resumed), HasSubstr("nothing to resume in " + resumed.out + ".ckpt"));
+    resumed.resume = false;
+    EXPECT_THAT(said_by(resumed), Not(HasSubstr("nothing to resume")));
+  }
+}
+
+TEST_F(TrainingRun, SaysWhenAStoppedModelHasKeptNothing) {
+  TrainRun stopped = run("bprmf", {{"dim", "4"}});
+  stopped.should_stop = [] { return true; };
+
+  EXPECT_THAT(said_by(stopped), HasSubstr("hint: nothing is kept"));
+  EXPECT_EQ(left_behind(), (std::set<std::string>{"data"}));
+}
+
+TEST_F(TrainingRun, OfScenariosSaysWhenThereIsNothingToResume) {
+  save_scenarios(testing::small_scenarios(), dir_.file("scenarios"));
+  FewShotRun resumed;
+  resumed.model = "s2meta";
+  resumed.options = {{"tasks", "2"}, {"max_steps", "2"}};
+  resumed.vector_options = {{"dim", "4"}, {"epochs", "1"}};
+  resumed.scenarios = dir_.file("scenarios");
+  resumed.out = dir_.file("model");
+  resumed.resume = true;
+
+  EXPECT_THAT(testing::logged([&] { run_few_shot_training(resumed); }),
+              HasSubstr("nothing to resume in " + resumed.out + ".ckpt"));
+}
+
+TEST_F(TrainingRun, NamesTheModelAndTheDomainThatHasNoSequences) {
+  DatasetBuilder builder(false);
+  for (int user = 0; user < 5; ++user) {
+    builder.add(builder.user("u" + std::to_string(user)), builder.item("i"), 0);
+  }
+  save_dataset(std::move(builder).build("one"), dir_.file("one"));
+  TrainRun lacking = run("gru4rec", kThreeRates);
+  lacking.target = dir_.file("one");
+
+  const std::string said = said_by(lacking);
+
+  EXPECT_THAT(said, HasSubstr("the target has no user with two or more events"));
+  EXPECT_THAT(said, HasSubstr("gru4rec learns from sequences"));
+  EXPECT_THAT(said, Not(HasSubstr("zesrec")));
+}
+
+}  // namespace
+}  // namespace kindling
