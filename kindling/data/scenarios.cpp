@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/data/scenario_roles.h"
 
 namespace kindling {
 
@@ -189,13 +190,7 @@ void keep_usable_pairs(std::vector<Draft>& drafts, const Union& all,
   }
   std::erase_if(drafts, [&](Draft& draft) {
     std::erase_if(draft.shared, [&](const UserItem& pair) { return !has_vector[pair.item]; });
-    std::set<UserId> users;
-    std::set<ItemId> items;
-    for (const UserItem& pair : draft.shared) {
-      users.insert(pair.user);
-      items.insert(pair.item);
-    }
-    return users.size() < 2 || items.size() < 2;
+    return !is_task(draft.shared);
   });
 }
 
@@ -231,32 +226,6 @@ class WorldIds {
   std::uint32_t source_items_ = 0;
 };
 
-// Gives scenarios their roles; `tasks` in order of names.
-void assign_roles(std::vector<Scenario> tasks, const std::vector<bool>& is_test,
-                  const ScenarioOptions& options, const Rng& rng, ScenarioSet& set) {
-  std::vector<Scenario> train;
-  for (std::size_t n = 0; n < tasks.size(); ++n) {
-    if (is_test[n]) {
-      set.meta_test.push_back(split_scenario(tasks[n], options, rng.fork(tasks[n].name, 1)));
-    } else {
-      train.push_back(std::move(tasks[n]));
-    }
-  }
-  Rng draw = rng.fork("validation");
-  const auto count = static_cast<std::size_t>(
-      std::llround(options.validation_share * static_cast<double>(train.size())));
-  std::vector<bool> chosen(train.size(), false);
-  const auto order = permutation(train.size(), draw);
-  for (std::size_t n = 0; n < count; ++n) chosen[order[n]] = true;
-  for (std::size_t n = 0; n < train.size(); ++n) {
-    if (chosen[n]) {
-      set.validation.push_back(split_scenario(train[n], options, rng.fork(train[n].name, 2)));
-    } else {
-      set.meta_train.push_back(std::move(train[n]));
-    }
-  }
-}
-
 std::vector<bool> test_roles(const std::vector<Draft>& drafts, bool random,
                              const ScenarioOptions& options, const Rng& rng) {
   std::vector<bool> is_test(drafts.size(), random);
@@ -289,7 +258,8 @@ void require_tasks(const ScenarioSet& set, std::size_t named, const ScenarioOpti
                   set.meta_train.size(), set.meta_test.size(), named),
       "scenarios",
       fmt::format("the bounds are min_items {}, max_items {}, min_users {}, min_pairs {}; "
-                  "users must be shared with the source (or vector_users above 0)",
+                  "users must be shared with the source (or vector_users above 0), and items of "
+                  "test scenarios leave the others (overlap=keep: stay)",
                   options.min_items, options.max_items, options.min_users, options.min_pairs));
 }
 
@@ -337,10 +307,10 @@ ScenarioSet build_scenarios(const ScenarioSources& sources, const ScenarioOption
     task.candidates = items_of(task.pairs);
     tasks.push_back(std::move(task));
   }
+  set.world = std::move(builder).build("world");
   const bool random = sources.meta_test.empty();
   assign_roles(std::move(tasks), test_roles(drafts, random, options, rng), options, rng, set);
   require_tasks(set, named, options);
-  set.world = std::move(builder).build("world");
   set.recipe = {{"options", options_to_json(options)},
                 {"source", names_of(sources.source)},
                 {"meta_train", names_of(sources.meta_train)},

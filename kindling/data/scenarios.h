@@ -16,9 +16,11 @@
 // users are disjoint, the support is the first 64 pairs of its pool in a fixed order.
 // Source: specs/s2meta.md 2; Du et al., KDD 2019, 4.1; decisions S2–S5.
 // Differs: items of the scenarios' datasets leave the source, and items of meta-test scenarios
-// leave the meta-train datasets (after the bounds are checked), so that no review counts on both
-// sides. Errors: Error{kBadInput} for options that leave no scenario (with the counts),
-// Error{kCorrupt} for a damaged directory.
+// leave meta-train and validation, those of validation leave meta-train (after the bounds are
+// checked), so that no review counts on both sides. Genres and tags overlap: with overlap=keep,
+// most of what is asked on MovieLens is a meta-train pair of the same user. Errors:
+// Error{kBadInput} for options that leave no scenario (with the counts), Error{kCorrupt} for a
+// damaged directory.
 #pragma once
 
 #include <cstdint>
@@ -75,6 +77,7 @@ struct ScenarioOptions {
   double vector_users = 0.0;
   double train_share = 0.7;
   double validation_share = 0.05;
+  std::string overlap = "separate";
   std::int64_t support = 64;
   std::int64_t support_pool = 512;
   std::int64_t split_seed = 1;
@@ -96,6 +99,9 @@ struct ScenarioOptions {
           "meta-train's share of the scenarios when they are split at random [S3]");
     field("validation_share", validation_share, kUnit,
           "share of the meta-train scenarios that is set aside for validation, rounded [S3]");
+    field("overlap", overlap, one_of({"separate", "keep"}),
+          "an item of a test scenario that is in others too leaves those (and validation's leaves "
+          "meta-train), or stays, and what is asked may have been learnt [S3]");
     field("support", support, kPositive, "pairs that a method adapts to [S5]");
     field("support_pool", support_pool, kPositive,
           "support users are drawn until half of the users or so many pairs are reached [S5]");

@@ -1,5 +1,6 @@
 #include "kindling/data/scenarios.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -103,6 +104,7 @@ TEST(Scenarios, AnItemBelongsToOneSideOnly) {
     ScenarioOptions options = tiny_options();
     options.train_share = 0.5;
     options.by = "category";
+    options.overlap = "keep";  // Root and Leaf have the same items
     return options;
   }());
 
@@ -163,6 +165,52 @@ TEST(Scenarios, SplitAtRandomTakesTheSourceFromWhatIsInNone) {
   EXPECT_EQ(set.meta_test.size(), 3U);
   EXPECT_EQ(set.validation.size(), 1U);  // a fifth of seven, rounded
   EXPECT_EQ(set.meta_train.size(), 6U);
+}
+
+// Each item has two genres, as films have: 20 users, 30 items, 10 genres.
+Dataset overlapping_genres() {
+  Rows rows;
+  Rows categories;
+  for (int item = 0; item < 30; ++item) {
+    const std::string id = "i" + std::to_string(item);
+    categories.emplace_back(
+        id, "g" + std::to_string(item % 10) + "|g" + std::to_string((item * 3 + 1) % 10));
+    for (int user = 0; user < 20; ++user) {
+      if ((item * 7 + user * 3) % 5 != 0) rows.emplace_back("u" + std::to_string(user), id);
+    }
+  }
+  for (int user = 0; user < 20; ++user) rows.emplace_back("u" + std::to_string(user), "source");
+  return dataset_of("movies", rows, categories);
+}
+
+// Asked pairs of `asked` that are among the meta-train pairs.
+std::size_t learnt_pairs(const ScenarioSet& set, const std::vector<Scenario>& asked) {
+  std::size_t count = 0;
+  for (const Scenario& task : asked) {
+    for (const UserItem& pair : task.evaluation) {
+      for (const Scenario& train : set.meta_train) {
+        count += static_cast<std::size_t>(std::count(train.pairs.begin(), train.pairs.end(), pair));
+      }
+    }
+  }
+  return count;
+}
+
+TEST(Scenarios, WhatIsAskedIsNotLearntWhenGenresOverlap) {
+  const Dataset data = overlapping_genres();
+  ScenarioOptions options = tiny_options();
+  options.by = "category";
+  options.vector_users = 0.4;
+  options.validation_share = 0.3;
+  const ScenarioSet separate = build_scenarios({{}, {&data}, {}}, options);
+  options.overlap = "keep";
+  const ScenarioSet kept = build_scenarios({{}, {&data}, {}}, options);
+
+  EXPECT_GT(learnt_pairs(kept, kept.meta_test), 0U);
+  EXPECT_GT(learnt_pairs(kept, kept.validation), 0U);
+  EXPECT_EQ(learnt_pairs(separate, separate.meta_test), 0U);
+  EXPECT_EQ(learnt_pairs(separate, separate.validation), 0U);
+  EXPECT_EQ(separate.meta_test, kept.meta_test);  // the question stays the same
 }
 
 TEST(Scenarios, SaysWhichBoundsLeaveNothing) {

@@ -6,12 +6,14 @@
 //   user, item -> tables [8 + 32] -> [p∘q (8) ; MLP([64]) -> 32 -> 16 -> 8, relu] -> 1 -> sigmoid
 //
 // Learns from the source, the meta-train pairs, and the supports and target-only users of the
-// others; log loss, `negatives` uniform items a positive, drawn anew each epoch, never one of the
-// user's. Pre-training: both halves alone by Adam, then together by SGD from half of each output.
-// Differs: Adam touches a table's row only when a batch holds it (the official dense Adam moves all
+// others, never from a pair that is asked somewhere; log loss, `negatives` uniform items a
+// positive, drawn anew each epoch, never one of the user's. Pre-training: both halves alone by
+// Adam, then together by SGD from half of each output. Differs: Adam touches a table's row only
+// when a batch holds it (the official dense Adam moves all
 //          rows each batch); tables "frozen" project the given vectors instead [B4].
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -47,7 +49,12 @@ struct Options {
   }
 };
 
-// What NeuMF may learn from, each pair once.
+bool pair_before(const UserItem& a, const UserItem& b) {
+  return a.user != b.user ? a.user < b.user : a.item < b.item;
+}
+
+// What NeuMF may learn from, each pair once. One model of all scenarios: an item of two of them may
+// be support here and asked of the same user there, and what is asked is not learnt.
 std::vector<UserItem> positives_of(const ScenarioSet& set) {
   std::vector<UserItem> pairs;
   for (UserId user = 0; user < set.world.user_count(); ++user) {
@@ -59,12 +66,19 @@ std::vector<UserItem> positives_of(const ScenarioSet& set) {
   for (const Scenario& task : set.meta_train) add(task.pairs);
   for (const Scenario& task : set.validation) add(task.support);
   for (const Scenario& task : set.meta_test) add(task.support);
-  const auto before = [](const UserItem& a, const UserItem& b) {
-    return a.user != b.user ? a.user < b.user : a.item < b.item;
-  };
-  std::sort(pairs.begin(), pairs.end(), before);
+  std::vector<UserItem> asked;
+  for (const auto* tasks : {&set.validation, &set.meta_test}) {
+    for (const Scenario& task : *tasks) {
+      asked.insert(asked.end(), task.evaluation.begin(), task.evaluation.end());
+    }
+  }
+  std::sort(asked.begin(), asked.end(), pair_before);
+  std::sort(pairs.begin(), pairs.end(), pair_before);
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
-  return pairs;
+  std::vector<UserItem> allowed;
+  std::set_difference(pairs.begin(), pairs.end(), asked.begin(), asked.end(),
+                      std::back_inserter(allowed), pair_before);
+  return allowed;
 }
 
 class Scorer : public ScenarioScorer {
@@ -133,9 +147,6 @@ class Neumf : public FewShotModel {
   void train(std::vector<UserItem> pairs, const FewShotTask& task, Half half, bool adam, Rng rng,
              FitContext& context) {
     const std::vector<UserItem> known = pairs;  // sorted: who has chosen what
-    const auto before = [](const UserItem& a, const UserItem& b) {
-      return a.user != b.user ? a.user < b.user : a.item < b.item;
-    };
     const auto items = task.scenarios->world.item_count();
     const auto size = static_cast<std::size_t>(options_.batch);
     // Moments go on from the network half's phase.
@@ -164,7 +175,7 @@ class Neumf : public FewShotModel {
         add(pair, 1.0F);
         for (std::int64_t n = 0; n < options_.negatives; ++n) {
           const UserItem other{pair.user, static_cast<ItemId>(rng.below(items))};
-          if (!std::binary_search(known.begin(), known.end(), other, before)) add(other, 0.0F);
+          if (!std::binary_search(known.begin(), known.end(), other, pair_before)) add(other, 0.0F);
         }
       }
       flush();
