@@ -217,6 +217,48 @@ FrozenVectors take_universal(const ScenarioSet& set, const FrozenOptions& option
   return vectors;
 }
 
+void scale_rows(Matrix& vectors, double length) {
+  normalise_rows(vectors);
+  for (std::size_t i = 0; i < vectors.rows() * vectors.cols(); ++i) {
+    vectors.data()[i] *= static_cast<float>(length);
+  }
+}
+
+// Rows [rows, cols] and one value more each; a row of zeros stays one.
+Matrix with_column(const Matrix& rows, const std::vector<double>& values) {
+  Matrix wider(rows.rows(), rows.cols() + 1);
+  for (std::size_t r = 0; r < rows.rows(); ++r) {
+    const auto from = rows.row(r);
+    if (std::all_of(from.begin(), from.end(), [](float v) { return v == 0.0F; })) continue;
+    std::copy(from.begin(), from.end(), wider.row(r).begin());
+    wider(r, rows.cols()) = static_cast<float>(values[r]);
+  }
+  return wider;
+}
+
+// What an item's bias would learn from the same interactions: ln(1 + count), mean 0 and deviation 1
+// over the items that have any.
+void append_popularity(const ScenarioSet& set, FrozenVectors& vectors) {
+  std::vector<double> counts(set.world.item_count(), 0.0);
+  for (const auto& [user, item] : interactions_of(set.world)) counts[item] += 1.0;
+  double sum = 0.0;
+  double squares = 0.0;
+  double known = 0.0;
+  for (double& count : counts) {
+    if (count == 0.0) continue;
+    count = std::log1p(count);
+    sum += count;
+    squares += count * count;
+    known += 1.0;
+  }
+  const double mean = sum / known;
+  const double deviation = std::sqrt(std::max(0.0, squares / known - mean * mean));
+  const double scale = deviation > 0.0 ? 1.0 / deviation : 0.0;
+  for (double& count : counts) count = count > 0.0 ? (count - mean) * scale : -mean * scale;
+  vectors.users = with_column(vectors.users, std::vector<double>(vectors.users.rows(), 1.0));
+  vectors.items = with_column(vectors.items, counts);
+}
+
 Json recipe_of(const ScenarioSet& set, const FrozenOptions& options) {
   Json recipe = {{"options", options_to_json(options)}, {"scenarios", set.fingerprint()}};
   if (!options.model.empty()) {
@@ -242,10 +284,11 @@ FrozenVectors make_frozen_vectors(const ScenarioSet& set, const FrozenOptions& o
   } else {
     vectors = frozen::take_universal(set, options, directory);
   }
-  if (options.unit_length) {
-    normalise_rows(vectors.users);
-    normalise_rows(vectors.items);
+  if (options.length > 0.0) {
+    frozen::scale_rows(vectors.users, options.length);
+    frozen::scale_rows(vectors.items, options.length);
   }
+  if (options.popularity) frozen::append_popularity(set, vectors);
   vectors.recipe = frozen::recipe_of(set, options);
   return vectors;
 }

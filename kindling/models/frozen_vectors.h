@@ -10,6 +10,8 @@
 //   universal  from a trained model of text vectors (ZESRec): an item's vector from its text, a
 //              user's from the source history; beyond the paper: items and users never seen
 //              before have one
+// The lengths of learnt vectors differ by orders of magnitude (and hold an item's popularity);
+// `length` makes them equal, `popularity` says outright what the lengths then no longer tell.
 // Source: Rendle et al. 2009; Hu, Koren, Volinsky 2008; specs/s2meta.md 2.4.
 // Errors: Error{kBadInput} for a world without interactions, Error{kBadOption} for universal
 // vectors without a model, Error{kUnsupported} for a model without vectors.
@@ -36,7 +38,8 @@ struct FrozenOptions {
   double als_l2 = 1.0;
   std::string model;
   std::string text_vectors;
-  bool unit_length = false;
+  double length = 0.0;
+  bool popularity = false;
   std::int64_t vector_seed = 1;
 
   template <class Visitor>
@@ -56,7 +59,12 @@ struct FrozenOptions {
     field("model", model, kAny, "universal: directory of a trained model of text vectors");
     field("text_vectors", text_vectors, kAny,
           "universal: item vectors of the world, a name under DIR/world/vectors; empty: the only");
-    field("unit_length", unit_length, kAny, "scale every vector to length 1 (paper: no) [S4]");
+    field("length", length, kNotNegative,
+          "scale every vector to this length; 0: as learnt (paper) [S4]");
+    field(
+        "popularity", popularity, kAny,
+        "one coordinate more, as a factorisation with item biases has: ln(1 + interactions) of an "
+        "item, standardised; 1 for a user [S4]");
     field("vector_seed", vector_seed, kNotNegative, "seed of start and negatives");
   }
 };

@@ -68,6 +68,37 @@ TEST(FrozenVectors, WhoHasNoInteractionHasAZeroRow) {
   }
 }
 
+TEST(FrozenVectors, AreOfOneLengthWhenAsked) {
+  const ScenarioSet set = testing::small_scenarios();
+  FrozenOptions options = small_frozen_options("als");
+  options.length = 3.0;
+  const FrozenVectors vectors = make_frozen_vectors(set, options);
+
+  double squares = 0.0;
+  for (const float value : vectors.items.row(0)) squares += static_cast<double>(value) * value;
+  EXPECT_NEAR(std::sqrt(squares), 3.0, 1e-5);
+}
+
+// Items of 1 and 3 interactions: ln 2 and ln 4, a mean of 1.5 ln 2 and a deviation of 0.5 ln 2.
+TEST(FrozenVectors, TellPopularityInACoordinateOfItsOwnWhenAsked) {
+  ScenarioSet set = testing::small_scenarios();
+  DatasetBuilder builder(false);
+  for (const char* user : {"u", "v", "w"}) builder.add(builder.user(user), builder.item("a"), 0);
+  builder.add(builder.user("u"), builder.item("b"), 0);
+  builder.item("never chosen");
+  set.world = std::move(builder).build("world");
+  set.source_items = 3;
+  FrozenOptions options = small_frozen_options("bpr");
+  options.popularity = true;
+  const FrozenVectors vectors = make_frozen_vectors(set, options);
+
+  ASSERT_EQ(vectors.dim(), 9U);
+  EXPECT_NEAR(vectors.items(0, 8), 1.0F, 1e-6F);
+  EXPECT_NEAR(vectors.items(1, 8), -1.0F, 1e-6F);
+  EXPECT_EQ(vectors.items(2, 8), 0.0F);  // no vector, and no popularity either
+  EXPECT_EQ(vectors.users(0, 8), 1.0F);
+}
+
 TEST(FrozenVectors, AreReadFromTheCacheAndMadeAgainWhenDamaged) {
   const testing::TempDir dir;
   const ScenarioSet set = testing::small_scenarios();
