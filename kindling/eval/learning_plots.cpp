@@ -48,17 +48,22 @@ Json learning_plots(const Json& learning, const std::string& place) {
     if (!step.is_object()) throw Error(Kind::kBadInput, "a step is no object", place);
   }
   Json plots = Json::array();
-  const auto add = [&](const std::string& title, const std::string& y, const Json& lines) {
+  // Without a name the axis has those of its lines.
+  const auto add = [&](const std::string& title, std::string y, const Json& lines) {
     Json kept = Json::array();
+    std::string labels;
     for (const Json& line : lines) {
-      if (!line["points"].empty()) kept.push_back(line);
+      if (line["points"].empty()) continue;
+      labels += (labels.empty() ? "" : ", ") + line["label"].get<std::string>();
+      kept.push_back(line);
     }
     if (kept.empty()) return;
+    if (y.empty()) y = labels;
     plots.push_back({{"title", title}, {"x", "step"}, {"y", y}, {"lines", std::move(kept)}});
   };
   const auto name = json_get_or<std::string>(learning, "scenario", "", place);
   const std::string of = name.empty() ? std::string() : fmt::format(" of {}", name);
-  add("Learning" + of, "loss, probability, recall",
+  add("Learning" + of, "",
       {line_of(steps, "loss", "training loss"),
        line_of(steps, "stop_probability", "stop probability"),
        line_of(steps, "recall@20", "recall@20")});

@@ -136,7 +136,9 @@ TEST(LearningPlots, HaveALineForEachSeriesAndLayer) {
 }
 
 TEST(LearningPlots, LeaveOutWhatAModelDoesNotHaveAndRefuseOtherDocuments) {
-  EXPECT_EQ(learning_plots(Json::parse(R"({"steps":[{"loss":1.0}]})")).size(), 1U);
+  const Json only_loss = learning_plots(Json::parse(R"({"steps":[{"loss":1.0}]})"));
+  ASSERT_EQ(only_loss.size(), 1U);
+  EXPECT_EQ(only_loss[0]["y"], "training loss");
   EXPECT_EQ(learning_plots(Json::parse(R"({"steps":[]})")).size(), 0U);
   EXPECT_THROW(learning_plots(Json::parse(R"({"steps":3})")), Error);
   EXPECT_THROW(learning_plots(Json::parse(R"({"steps":[3]})")), Error);
