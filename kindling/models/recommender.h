@@ -51,7 +51,7 @@ struct TrainTask {
 struct EpochRecord {
   std::int64_t epoch = 0;  // 1-based
   double train_loss = 0.0;
-  double validation_loss = 0.0;
+  double validation_loss = 0.0;  // NaN, as the next, where nothing was validated
   double validation_ndcg = 0.0;  // N@20 on the source's validation users
   double seconds = 0.0;          // since the start of training, over all resumed parts
   double learning_rate = 0.0;

@@ -1,6 +1,7 @@
 #include "kindling/models/store.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -25,10 +26,12 @@ Json history_to_json(const std::vector<EpochRecord>& history) {
   for (const EpochRecord& epoch : history) {
     all.push_back({{"epoch", epoch.epoch},
                    {"train_loss", epoch.train_loss},
-                   {"validation_loss", epoch.validation_loss},
-                   {"validation_ndcg", epoch.validation_ndcg},
                    {"seconds", epoch.seconds},
                    {"learning_rate", epoch.learning_rate}});
+    if (!std::isnan(epoch.validation_loss)) {
+      all.back()["validation_loss"] = epoch.validation_loss;
+      all.back()["validation_ndcg"] = epoch.validation_ndcg;
+    }
     if (epoch.validation_hr) all.back()["validation_hr@10"] = *epoch.validation_hr;
   }
   return all;
@@ -40,8 +43,8 @@ std::vector<EpochRecord> history_from_json(const Json& all, const std::string& p
     EpochRecord record;
     record.epoch = json_get<std::int64_t>(epoch, "epoch", place);
     record.train_loss = json_get<double>(epoch, "train_loss", place);
-    record.validation_loss = json_get<double>(epoch, "validation_loss", place);
-    record.validation_ndcg = json_get<double>(epoch, "validation_ndcg", place);
+    record.validation_loss = json_get_or<double>(epoch, "validation_loss", NAN, place);
+    record.validation_ndcg = json_get_or<double>(epoch, "validation_ndcg", NAN, place);
     record.seconds = json_get<double>(epoch, "seconds", place);
     record.learning_rate = json_get<double>(epoch, "learning_rate", place);
     if (epoch.contains("validation_hr@10")) {
@@ -116,6 +119,11 @@ std::string table_of(const Json& object) {
   return text;
 }
 
+// Four decimals, or nothing where nothing was measured.
+std::string known(double value) {
+  return std::isnan(value) ? std::string() : fmt::format("{:.4f}", value);
+}
+
 // For people: what the model is, what it has seen, how it was made.
 std::string model_card(const ModelRecord& record, const Json& config, const std::string& source) {
   std::string text = fmt::format("# {}\n\nMade by Kindling {} with seed {}.\n", record.model,
@@ -142,9 +150,8 @@ std::string model_card(const ModelRecord& record, const Json& config, const std:
       "\n## Learning curve\n\n| epoch | training loss | validation loss | validation N@20 | "
       "seconds |\n|---:|---:|---:|---:|---:|\n";
   for (const EpochRecord& epoch : record.history) {
-    text +=
-        fmt::format("| {} | {:.4f} | {:.4f} | {:.4f} | {:.0f} |\n", epoch.epoch, epoch.train_loss,
-                    epoch.validation_loss, epoch.validation_ndcg, epoch.seconds);
+    text += fmt::format("| {} | {:.4f} | {} | {} | {:.0f} |\n", epoch.epoch, epoch.train_loss,
+                        known(epoch.validation_loss), known(epoch.validation_ndcg), epoch.seconds);
   }
   return text;
 }

@@ -12,6 +12,7 @@
 #include "kindling/models/s2meta/adapt.h"
 #include "kindling/models/s2meta/episodes.h"
 #include "tests/models/s2meta_support.h"
+#include "tests/support/logged.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling::s2meta {
@@ -115,6 +116,35 @@ TEST(S2Meta, AnInterruptedRunEndsWithTheSameParameters) {
   context.should_stop = nullptr;
   context.resume = true;
   EXPECT_EQ(fitted(quick(), context), whole);
+}
+
+// No false numbers: neither in the model's facts nor in its curve, nor after a resume.
+TEST(S2Meta, WithoutValidationScenariosReportsNoValidation) {
+  const kindling::testing::TempDir folder;
+  ScenarioSet set = world().set;
+  set.validation.clear();
+  const auto model = make_few_shot("s2meta", quick());
+  FitContext context;
+  context.checkpoint = folder.file("ckpt");
+
+  const std::string said = kindling::testing::logged([&] {
+    model->fit({&set, &world().vectors}, context);
+  });
+
+  EXPECT_NE(said.find("no validation scenarios"), std::string::npos) << said;
+  EXPECT_EQ(said.find("recall@"), std::string::npos) << said;
+  const Json details = model->details();
+  EXPECT_EQ(details["tasks"].get<int>(), 60);
+  for (const char* name : {"best_tasks", "validation_recall@10", "validation_recall@20"}) {
+    EXPECT_FALSE(details.contains(name)) << name;
+  }
+  FitContext resumed;
+  resumed.checkpoint = context.checkpoint;
+  resumed.resume = true;
+  make_few_shot("s2meta", quick())->fit({&set, &world().vectors}, resumed);
+  ASSERT_EQ(resumed.history.size(), 2U);
+  EXPECT_TRUE(std::isnan(resumed.history[1].validation_loss));
+  EXPECT_EQ(resumed.history[1].train_loss, context.history[1].train_loss);
 }
 
 TEST(S2Meta, ACheckpointOfAnotherRunIsRefused) {

@@ -1,5 +1,6 @@
 #include "kindling/models/store.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -75,6 +76,16 @@ TEST_F(ModelStore, WritesACardWithFingerprintSeedAndMetrics) {
   for (const char* fact : {"# pop", "seed 7", "abc", "validation_loss", "1.5"}) {
     EXPECT_NE(card.find(fact), std::string::npos) << fact;
   }
+}
+
+TEST_F(ModelStore, LeavesOutWhatWasNotValidated) {
+  record_.history = {{1, 2.5, NAN, NAN, 3.0, 0.1}};
+  save_model(*model_, record_, path_, true);
+
+  const EpochRecord read = load_model(path_).record.history.at(0);
+  EXPECT_TRUE(std::isnan(read.validation_loss));
+  EXPECT_EQ(read.train_loss, 2.5);
+  EXPECT_NE(read_file(path_ + "/README.md").find("| 1 | 2.5000 |  |  | 3 |"), std::string::npos);
 }
 
 TEST_F(ModelStore, OneFlippedByteIsCorruptionNamingTheFile) {

@@ -1,6 +1,7 @@
 #include "kindling/models/s2meta/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "kindling/base/error.h"
@@ -28,10 +29,11 @@ Json history_to_json(const std::vector<EpochRecord>& history) {
 
 std::vector<EpochRecord> history_from_json(const Json& all) {
   std::vector<EpochRecord> history;
+  // JSON has no NaN: what was not validated is null.
+  const auto number = [](const Json& value) { return value.is_null() ? NAN : value.get<double>(); };
   for (const Json& line : all) {
-    history.push_back({line.at(0).get<std::int64_t>(), line.at(1).get<double>(),
-                       line.at(2).get<double>(), line.at(3).get<double>(), line.at(4).get<double>(),
-                       line.at(5).get<double>()});
+    history.push_back({line.at(0).get<std::int64_t>(), line.at(1).get<double>(), number(line.at(2)),
+                       number(line.at(3)), line.at(4).get<double>(), line.at(5).get<double>()});
   }
   return history;
 }

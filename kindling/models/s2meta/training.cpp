@@ -73,12 +73,18 @@ class OuterLoop {
       log_info("resumed after {} tasks", state_.tasks);
       for (const EpochRecord& record : state_.history) context_.history.push_back(record);
     }
+    if (task_.scenarios->validation.empty()) {
+      log_warning(
+          "s2meta: there are no validation scenarios: step sizes stay, and so do the last "
+          "parameters instead of the best");
+    }
     const auto total = static_cast<std::uint64_t>(learner_.options.tasks);
     Progress bar("s2meta", total);
     while (state_.tasks < total && !state_.finished) {
       if (context_.should_stop && context_.should_stop()) {
         save();
-        throw Error(Kind::kIo, "interrupted", context_.checkpoint, "continue with --resume");
+        throw Error(Kind::kIo, fmt::format("interrupted after {} tasks", state_.tasks), {},
+                    context_.checkpoint.empty() ? "" : "run the same command with --resume");
       }
       train_batch(total);
       bar.set(state_.tasks, state_.note);
@@ -194,6 +200,7 @@ class OuterLoop {
     record.learning_rate = options.start_rate * state_.rate_factor;
     if (task_.scenarios->validation.empty()) {
       state_.best = state_.omega;
+      record.validation_loss = record.validation_ndcg = std::numeric_limits<double>::quiet_NaN();
     } else {
       const Recalls recalls = rank(task_.scenarios->validation);
       record.validation_loss = 1.0 - recalls.at20;
@@ -242,13 +249,15 @@ class OuterLoop {
       log_warning("{} of {} tasks without a finite gradient were skipped", state_.skipped,
                   state_.tasks);
     }
-    return {state_.best,
-            {{"tasks", state_.tasks},
-             {"best_tasks", state_.best_tasks},
-             {"skipped_tasks", state_.skipped},
-             {"mean_steps", state_.mean_steps},
-             {"validation_recall@10", state_.best_recall10},
-             {"validation_recall@20", state_.best_recall20}}};
+    Json details = {{"tasks", state_.tasks},
+                    {"skipped_tasks", state_.skipped},
+                    {"mean_steps", state_.mean_steps}};
+    if (!task_.scenarios->validation.empty()) {
+      details["best_tasks"] = state_.best_tasks;
+      details["validation_recall@10"] = state_.best_recall10;
+      details["validation_recall@20"] = state_.best_recall20;
+    }
+    return {state_.best, std::move(details)};
   }
 
   const Learner& learner_;
