@@ -1,4 +1,5 @@
 // kindling overlap A B: two domains whose common users are thinned to a share.
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -6,6 +7,7 @@
 
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/data/domains.h"
 
 namespace kindling::cli {
@@ -34,6 +36,13 @@ Json facts_of(const Dataset& data, const std::string& out) {
 void run_overlap(const OverlapArguments& arguments, const Common& common) {
   const Dataset first = load_dataset(arguments.first);
   const Dataset second = load_dataset(arguments.second);
+  for (const std::string& out : {arguments.out_first, arguments.out_second}) {
+    check_replaceable(out, arguments.force, kDatasetMarker);
+  }
+  if (std::filesystem::weakly_canonical(arguments.out_first) ==
+      std::filesystem::weakly_canonical(arguments.out_second)) {
+    throw Error(Kind::kBadOption, "is the same directory as --out-a", "--out-b");
+  }
   const std::size_t before = shared_users(first, second).size();
   const DomainPair pair = thin_overlap(first, second, arguments.options, Rng(arguments.seed));
   save_dataset(pair.first, arguments.out_first, arguments.force);
@@ -72,7 +81,9 @@ void add_overlap(CLI::App& app, Common& common) {
   verb->add_option("--rule", options.rule, "which domain the others keep")
       ->check(CLI::IsMember({"random", "alternate"}))
       ->capture_default_str();
-  verb->add_option("--seed", arguments->seed, "who stays")->capture_default_str();
+  verb->add_option("--seed", arguments->seed, "who stays")
+      ->check(not_negative())
+      ->capture_default_str();
   verb->add_option("--out-a", arguments->out_first, "dataset directory to make of A")->required();
   verb->add_option("--out-b", arguments->out_second, "dataset directory to make of B")->required();
   verb->add_flag("--force", arguments->force, "replace existing datasets");

@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file_parts.h"
 
 namespace kindling {
 
@@ -22,9 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 [[noreturn]] void fail_errno(const std::string& path, std::string_view action) {
-  const int code = errno;
-  const Kind kind = code == ENOENT || code == ENOTDIR ? Kind::kNotFound : Kind::kIo;
-  throw Error(kind, fmt::format("cannot {}: {}", action, std::strerror(code)), path);
+  file_parts::fail_code(errno, path, action);
 }
 
 class Descriptor {
@@ -84,6 +83,10 @@ class Descriptor {
   std::string path_;
 };
 
+}  // namespace
+
+namespace file_parts {
+
 void sync_folder(const fs::path& folder) {
   const Descriptor handle(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
   handle.sync();
@@ -93,7 +96,7 @@ std::string temporary_name(const fs::path& path) {
   return fmt::format("{}.{}.tmp", path.string(), ::getpid());
 }
 
-}  // namespace
+}  // namespace file_parts
 
 std::string read_file(const std::string& path, std::size_t limit) {
   const Descriptor file(path, O_RDONLY);
@@ -269,7 +272,7 @@ MappedFile::~MappedFile() {
 // ---------------------------------------------------------------------------------------------
 
 void write_file(const std::string& path, const std::function<void(const Sink&)>& writer) {
-  const std::string temporary = temporary_name(path);
+  const std::string temporary = file_parts::temporary_name(path);
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     std::string buffer;
@@ -293,68 +296,11 @@ void write_file(const std::string& path, const std::function<void(const Sink&)>&
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_folder(fs::path(path).parent_path());
+  file_parts::sync_folder(fs::path(path).parent_path());
 }
 
 void write_file(const std::string& path, std::string_view content) {
   write_file(path, [&](const Sink& sink) { sink(content); });
-}
-
-void write_directory(const std::string& path, bool replace, const std::string& marker,
-                     const std::function<void(const fs::path&)>& builder) {
-  fs::path target = fs::path(path).lexically_normal();
-  if (!target.has_filename()) target = target.parent_path();
-  std::error_code status;
-  if (fs::exists(target, status)) {
-    const bool ours = fs::is_directory(target, status) &&
-                      (fs::exists(target / marker, status) || fs::is_empty(target, status));
-    if (!ours) {
-      throw Error(Kind::kBadInput,
-                  fmt::format("exists and holds no {}; it will not be overwritten", marker),
-                  target.string(), "choose another output directory");
-    }
-    if (!replace && !fs::is_empty(target, status)) {
-      throw Error(Kind::kBadInput, "already exists", target.string(),
-                  "choose another output directory, or pass --force to replace it");
-    }
-  }
-  if (target.has_parent_path()) fs::create_directories(target.parent_path());
-  const fs::path temporary = temporary_name(target);
-  const fs::path old = fmt::format("{}.{}.old", target.string(), ::getpid());
-  try {
-    fs::remove_all(temporary);
-    fs::create_directory(temporary);
-    builder(temporary);
-    sync_folder(temporary);
-    if (fs::exists(target)) fs::rename(target, old);
-    fs::rename(temporary, target);
-    sync_folder(target.parent_path());
-    fs::remove_all(old);
-  } catch (const fs::filesystem_error& error) {
-    if (!fs::exists(target, status) && fs::exists(old, status)) fs::rename(old, target, status);
-    fs::remove_all(temporary, status);
-    throw Error(Kind::kIo, error.code().message(), error.path1().string());
-  } catch (...) {
-    if (!fs::exists(target, status) && fs::exists(old, status)) fs::rename(old, target, status);
-    fs::remove_all(temporary, status);
-    throw;
-  }
-}
-
-std::string path_inside(const std::string& folder, const std::string& child) {
-  const fs::path relative = fs::path(child).lexically_normal();
-  if (relative.is_absolute() || (!relative.empty() && *relative.begin() == "..")) {
-    throw Error(Kind::kBadInput, "path " + quote(child) + " leaves the directory", folder);
-  }
-  std::error_code status;
-  const fs::path root = fs::weakly_canonical(folder, status);
-  const fs::path full = fs::weakly_canonical(root / relative, status);
-  const auto [end, unused] = std::mismatch(root.begin(), root.end(), full.begin(), full.end());
-  if (end != root.end()) {
-    throw Error(Kind::kBadInput, "path " + quote(child) + " leaves the directory through a link",
-                folder);
-  }
-  return (fs::path(folder) / relative).string();
 }
 
 }  // namespace kindling

@@ -80,6 +80,14 @@ using Sink = std::function<void(std::string_view)>;
 void write_file(const std::string& path, const std::function<void(const Sink&)>& writer);
 void write_file(const std::string& path, std::string_view content);
 
+// Makes `path` and what is missing above it. Error: kBadInput or kNotFound when the path is at
+// fault (a file in its way, no permission), kIo when the disk is.
+void make_directories(const std::filesystem::path& path);
+
+// Throws what write_directory(path, replace, marker, …) would refuse before it calls its builder:
+// to be asked before work that takes long.
+void check_replaceable(const std::string& path, bool replace, const std::string& marker);
+
 // Builds a directory beside `path` and renames it into place when `builder` returns, so that `path`
 // is either absent/old or complete. An existing directory is replaced only when `replace` is true
 // and it holds `marker` (the file that proves that it is ours); otherwise Error{kBadInput}.

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/data/npy.h"
 #include "kindling/data/safetensors.h"
@@ -87,9 +88,7 @@ void save_item_vectors(const ItemVectors& vectors, const Dataset& dataset,
                        const std::string& path) {
   check_rows(vectors.items(), dataset, path);
   check_finite(vectors.values, dataset, path);
-  std::error_code failure;
-  fs::create_directories(fs::path(path).parent_path(), failure);
-  if (failure) throw Error(Kind::kIo, failure.message(), fs::path(path).parent_path().string());
+  make_directories(fs::path(path).parent_path());
   write_safetensors(path, {tensor_view(kTensor, vectors.values)},
                     {{"encoder", vectors.encoder},
                      {"encoder_fingerprint", vectors.fingerprint},

@@ -20,10 +20,7 @@ namespace {
 
 void refuse_existing(const std::string& out, bool force) {
   if (out.empty()) throw Error(Kind::kBadOption, "where to write the model?", "--out");
-  if (!force && std::filesystem::exists(out)) {
-    throw Error(Kind::kBadInput, "the directory exists", out,
-                "choose another, or pass --force to replace it");
-  }
+  check_replaceable(out, force, kModelMarker);
 }
 
 bool has_vector(const Matrix& vectors, std::uint32_t row) {

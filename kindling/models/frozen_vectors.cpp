@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/base/log.h"
 #include "kindling/base/parallel.h"
@@ -313,7 +314,7 @@ FrozenVectors cached_frozen_vectors(const ScenarioSet& set, const FrozenOptions&
     }
   }
   FrozenVectors vectors = make_frozen_vectors(set, options, directory);
-  std::filesystem::create_directories(folder);
+  make_directories(folder);
   write_safetensors(path,
                     {tensor_view("users", vectors.users), tensor_view("items", vectors.items)},
                     {{"key", key}, {"recipe", recipe.dump()}});

@@ -64,10 +64,7 @@ Json describe_domain(const Domain& domain, const std::string& role) {
 
 void refuse_existing(const TrainRun& run) {
   if (run.out.empty()) throw Error(Kind::kBadOption, "where to write the model?", "--out");
-  if (!run.force && std::filesystem::exists(run.out)) {
-    throw Error(Kind::kBadInput, "the model directory exists", run.out,
-                "choose another, or pass --force to replace it");
-  }
+  check_replaceable(run.out, run.force, kModelMarker);
 }
 
 }  // namespace

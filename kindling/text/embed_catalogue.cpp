@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/base/log.h"
 #include "kindling/data/safetensors.h"
@@ -38,9 +39,7 @@ class VectorCache {
   VectorCache(const std::string& folder, const TextEncoder& encoder) : dim_(encoder.dim()) {
     if (folder.empty()) return;
     folder_ = (fs::path(folder) / encoder.fingerprint().substr(0, 16)).string();
-    std::error_code failure;
-    fs::create_directories(folder_, failure);
-    if (failure) throw Error(Kind::kIo, failure.message(), folder_);
+    make_directories(folder_);
     std::vector<std::string> paths;
     for (const auto& entry : fs::directory_iterator(folder_)) {
       if (entry.path().extension() == ".safetensors") paths.push_back(entry.path().string());

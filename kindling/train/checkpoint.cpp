@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/data/safetensors.h"
 
 namespace kindling::train {
@@ -22,9 +23,7 @@ std::string checkpoint_path(const std::string& folder) {
 }  // namespace
 
 void save_checkpoint(const std::string& folder, const Checkpoint& checkpoint) {
-  std::error_code failure;
-  std::filesystem::create_directories(folder, failure);
-  if (failure) throw Error(Kind::kIo, failure.message(), folder);
+  make_directories(folder);
   std::vector<torch::Tensor> on_cpu;  // keeps the bytes alive while they are written
   std::vector<TensorView> views;
   for (const auto& [name, tensor] : checkpoint.tensors) {

@@ -161,6 +161,30 @@ TEST(WriteDirectory, LeavesNothingWhenTheBuilderFails) {
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
+TEST(CheckReplaceable, RefusesBeforeTheWorkWhatWritingWouldRefuse) {
+  const TempDir dir;
+  dir.write("file", "mine");
+  dir.write("foreign/file", "mine");
+
+  EXPECT_NO_THROW(check_replaceable(dir.file("new/model"), false, "marker"));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("new")));
+  EXPECT_EQ(kind_of([&] { check_replaceable(dir.file("file"), true, "marker"); }), Kind::kBadInput);
+  EXPECT_EQ(kind_of([&] { check_replaceable(dir.file("file/model"), true, "marker"); }),
+            Kind::kNotFound);
+  EXPECT_EQ(kind_of([&] { check_replaceable(dir.file("foreign"), true, "marker"); }),
+            Kind::kBadInput);
+}
+
+TEST(MakeDirectories, AFileInTheWayIsTheUsersToMend) {
+  const TempDir dir;
+  dir.write("file", "mine");
+
+  make_directories(dir.file("a/b"));
+  EXPECT_TRUE(std::filesystem::is_directory(dir.file("a/b")));
+  EXPECT_EQ(exit_code(kind_of([&] { make_directories(dir.file("file/b")); })), 2);
+  EXPECT_EQ(exit_code(kind_of([] { make_directories("/proc/no"); })), 2);
+}
+
 TEST(PathInside, RefusesToLeaveTheFolder) {
   const TempDir dir;
   std::filesystem::create_symlink("/", dir.file("link"));

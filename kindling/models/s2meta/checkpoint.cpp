@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/data/safetensors.h"
 
@@ -70,9 +71,7 @@ void visit_arrays(State& state, const Visit& visit) {
 }  // namespace
 
 void save_state(const std::string& folder, const TrainingState& state) {
-  std::error_code failure;
-  std::filesystem::create_directories(folder, failure);
-  if (failure) throw Error(Kind::kIo, failure.message(), folder);
+  make_directories(folder);
   Json facts = Json::object();
   visit_facts(state, [&](const char* name, const auto& value) { facts[name] = value; });
   facts["identity"] = state.identity;
