@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/hash.h"
 #include "kindling/base/text.h"
 
 namespace kindling {
@@ -89,6 +90,12 @@ std::uint32_t Vocabulary::add(std::string_view name, std::string_view place) {
   const auto count = static_cast<std::uint32_t>(names_.size());
   slot = {static_cast<std::uint32_t>(hash >> 32U), count};
   return count - 1;
+}
+
+std::string Vocabulary::fingerprint() const {
+  Sha256 hash;
+  for (const std::string& name : names_) hash.add(fmt::format("{} ", name.size())).add(name);
+  return hash.hex();
 }
 
 std::optional<std::uint32_t> Vocabulary::find(std::string_view name) const {

@@ -25,6 +25,8 @@ class Vocabulary {
   // A reference holds until the next add().
   const std::string& name(std::uint32_t id) const { return names_.at(id); }
   std::size_t size() const { return names_.size(); }
+  // A hash of the names in their order (SHA-256, hexadecimal): equal where dense ids mean the same.
+  std::string fingerprint() const;
 
  private:
   // Half of the hash beside the id: most probes of strangers end without touching a string.

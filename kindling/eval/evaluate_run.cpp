@@ -141,6 +141,7 @@ Json run_evaluation(const EvaluateRun& run) {
   const auto vectors = open_vectors(opened, run.target, run.vectors, target);
   const ItemVectors* space = vectors ? &*vectors : nullptr;
   const TargetSplit split = make_split(target, run.evaluation);
+  if (opened.record) check_target(*opened.record, target, true);
   check_protocol(run, opened);
   Json document = head_of(run, opened, target);
   SeedStatistics statistics;
@@ -184,6 +185,7 @@ std::vector<RecommendedItem> run_recommendation(const RecommendRun& run) {
   }
   OpenedModel opened = open_model(run.model, run.options);
   const Dataset shop = load_dataset(run.items);
+  if (opened.record) check_target(*opened.record, shop, false);
   std::vector<Event> history;
   for (const std::string& id : run.history) {
     const auto item = shop.item_ids().find(id);

@@ -252,4 +252,22 @@ void check_vectors(const ModelRecord& record, const ItemVectors& vectors) {
               place, "embed both datasets with the same encoder");
 }
 
+void check_target(const ModelRecord& record, const Dataset& target, bool by_users) {
+  const Json& data = record.data;
+  const Json learnt = data.contains("target")                    ? data["target"]
+                      : data.value("role", "source") == "target" ? data
+                                                                 : Json::object();
+  const auto differs = [&](const char* key, const Vocabulary& ids) {
+    return learnt.contains(key) && learnt[key] != ids.fingerprint();
+  };
+  const bool items = differs("item_ids", target.item_ids());
+  if (!items && !(by_users && differs("user_ids", target.user_ids()))) return;
+  throw Error(Kind::kUnsupported,
+              fmt::format("the model learnt the {} of {}; {} has others, or in another order",
+                          items ? "items" : "users", quote(learnt.value("name", "another dataset")),
+                          quote(target.name)),
+              fmt::format("model {}", record.model),
+              "it knows ids, not texts: train it on this dataset");
+}
+
 }  // namespace kindling

@@ -52,6 +52,11 @@ struct StoredModel {
 // After verifying the manifest.
 StoredModel load_model_files(const std::string& directory);
 
+// Error{kUnsupported} when the model learnt the ids of a target whose items, or users where
+// `by_users`, are not those of `target` in the same order. Silent for a model that learnt no
+// target.
+void check_target(const ModelRecord& record, const Dataset& target, bool by_users);
+
 // Error{kBadInput} when `vectors` are not of the space that the model was trained on (width,
 // encoder fingerprint); names both.
 void check_vectors(const ModelRecord& record, const ItemVectors& vectors);

@@ -51,6 +51,8 @@ Json describe_domain(const Domain& domain, const std::string& role) {
   facts["role"] = role;
   facts["name"] = domain.data->name;
   facts["fingerprint"] = domain.data->fingerprint();
+  facts["item_ids"] = domain.data->item_ids().fingerprint();
+  facts["user_ids"] = domain.data->user_ids().fingerprint();
   facts["users"] = domain.data->user_count();
   facts["items"] = domain.data->item_count();
   facts["events"] = domain.data->event_count();

@@ -1,5 +1,7 @@
 // Two domains with common users, run as users run it: thin the overlap, draw lists, train on both
 // train parts, evaluate among the lists.
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -95,6 +97,36 @@ TEST_F(TwoDomains, TrainsOnBothTrainPartsAndKeepsSharedUsers) {
   const Json result = done(run_kindling({"evaluate", at("cmf"), "--target", at("b"), "--protocol",
                                          "leave-two-out", "--candidates", "uniform:20", "--json"}));
   EXPECT_EQ(result["queries"], 60);
+}
+
+TEST_F(TwoDomains, OverlapWritesBothDomainsOrNeither) {
+  const Outcome taken = run_kindling(
+      {"overlap", at("a"), at("b"), "--keep", "0.5", "--out-a", at("half"), "--out-b", at("b")});
+  EXPECT_EQ(taken.code, 2);
+  EXPECT_FALSE(std::filesystem::exists(at("half")));
+
+  const Outcome twice = run_kindling(
+      {"overlap", at("a"), at("b"), "--keep", "0.5", "--out-a", at("half"), "--out-b", at("half")});
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_FALSE(std::filesystem::exists(at("half")));
+}
+
+// The same rows with the items numbered otherwise: as many items, each another one.
+TEST_F(TwoDomains, RefusesAModelOfIdsOnADatasetWithOthers) {
+  done(run_kindling({"import", "sequences", at("b.tsv"), "--item-order", "lexicographic", "--out",
+                     at("b_sorted"), "--json"}));
+  done(run_kindling({"train", "pop", "--target", at("b"), "--protocol", "leave-last-out", "--out",
+                     at("pop2"), "--json"}));
+
+  const Outcome evaluated = run_kindling(
+      {"evaluate", at("pop2"), "--target", at("b_sorted"), "--protocol", "leave-last-out"});
+  const Outcome listed = run_kindling({"recommend", at("pop2"), "--items", at("b_sorted")});
+
+  for (const Outcome& outcome : {evaluated, listed}) {
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("other"));
+  }
+  EXPECT_EQ(run_kindling({"recommend", at("pop2"), "--items", at("b")}).code, 0);
 }
 
 TEST_F(TwoDomains, RefusesAModelThatHasSeenTheTestEvents) {

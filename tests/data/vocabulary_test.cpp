@@ -18,6 +18,18 @@ TEST(Vocabulary, NumbersIdsInOrderOfFirstAppearance) {
   EXPECT_EQ(ids.name(1), "a");
 }
 
+TEST(Vocabulary, FingerprintTellsNamesAndOrders) {
+  const auto of = [](const std::vector<std::string>& names) {
+    Vocabulary vocabulary;
+    for (const auto& name : names) vocabulary.add(name);
+    return vocabulary.fingerprint();
+  };
+  EXPECT_EQ(of({"a", "b"}), of({"a", "b"}));
+  EXPECT_NE(of({"a", "b"}), of({"b", "a"}));
+  EXPECT_NE(of({"a", "b"}), of({"a b"}));
+  EXPECT_NE(of({"a", "b"}), of({"a"}));
+}
+
 TEST(Vocabulary, FindsNothingForAStranger) {
   Vocabulary ids;
   EXPECT_FALSE(ids.find("x").has_value());

@@ -127,6 +127,34 @@ TEST_F(ModelStore, ReplacesOnlyWhenForcedAndOnlyModels) {
   EXPECT_EQ(read_file(folder_.file("letters/love.txt")), "dear");
 }
 
+TEST(CheckTarget, RefusesOtherIdsAndOtherOrders) {
+  const auto named = [](const std::vector<std::string>& users,
+                        const std::vector<std::string>& items) {
+    DatasetBuilder builder(false);
+    for (const auto& item : items) builder.item(item);
+    for (const auto& user : users) builder.add(builder.user(user), 0, 0);
+    return std::move(builder).build("shop");
+  };
+  const Dataset shop = named({"anna", "ben"}, {"x", "y"});
+  ModelRecord record;
+  record.model = "bprmf";
+  record.data = {{"role", "target"},
+                 {"name", "shop"},
+                 {"item_ids", shop.item_ids().fingerprint()},
+                 {"user_ids", shop.user_ids().fingerprint()}};
+  const Dataset other_users = named({"anna", "carl"}, {"x", "y"});
+
+  EXPECT_NO_THROW(check_target(record, shop, true));
+  EXPECT_NO_THROW(check_target(record, other_users, false));
+  EXPECT_THROW(check_target(record, other_users, true), Error);
+  EXPECT_THROW(check_target(record, named({"anna", "ben"}, {"y", "x"}), false), Error);
+
+  record.data["role"] = "source";  // learnt another domain: any target will do
+  EXPECT_NO_THROW(check_target(record, named({"anna", "ben"}, {"y", "x"}), true));
+  record.data["target"] = {{"item_ids", shop.item_ids().fingerprint()}};
+  EXPECT_THROW(check_target(record, named({"anna", "ben"}, {"y", "x"}), true), Error);
+}
+
 TEST(CheckVectors, NamesBothSpaces) {
   ModelRecord record;
   record.model = "zesrec";
