@@ -1,8 +1,9 @@
-// kindling report: one self-contained HTML page of a run.
+// kindling report: one self-contained HTML page of a run, or of several.
 #include "kindling/eval/report.h"
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -14,15 +15,16 @@ namespace kindling::cli {
 namespace {
 
 struct Arguments {
-  std::string directory;
+  std::vector<std::string> directories;
   std::string out;
 };
 
 void run_report(const Arguments& arguments, const Common& common) {
-  const RunReport run = read_run(arguments.directory);
-  const std::string out =
-      arguments.out.empty() ? (std::filesystem::path(arguments.directory) / "report.html").string()
-                            : arguments.out;
+  std::vector<RunReport> runs;
+  for (const std::string& directory : arguments.directories) runs.push_back(read_run(directory));
+  const RunReport run = join_runs(runs);
+  const std::filesystem::path first = arguments.directories.front();
+  const std::string out = arguments.out.empty() ? (first / "report.html").string() : arguments.out;
   const std::string html = render_html(run);
   write_file(out, html);
   if (common.json) {
@@ -39,12 +41,13 @@ void run_report(const Arguments& arguments, const Common& common) {
 }  // namespace
 
 void add_report(CLI::App& app, Common& common) {
-  auto* verb = app.add_subcommand("report", "a self-contained HTML page of a run directory");
+  auto* verb = app.add_subcommand("report", "a self-contained HTML page of one run or several");
   auto arguments = std::make_shared<Arguments>();
-  verb->add_option("DIR", arguments->directory,
-                   "run directory: run.json, or results of `kindling evaluate --json`")
+  verb->add_option("DIR", arguments->directories,
+                   "run directories: run.json, experiments, an adapted model, or results of "
+                   "`kindling evaluate --json`")
       ->required();
-  verb->add_option("--out", arguments->out, "file to write; default: report.html in DIR");
+  verb->add_option("--out", arguments->out, "file to write; default: report.html in the first DIR");
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_report(*arguments, common); });
 }

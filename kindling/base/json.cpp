@@ -32,8 +32,14 @@ Json parse_json(std::string_view text, std::string_view place) {
   try {
     return Json::parse(text.begin(), text.end(), watch);
   } catch (const nlohmann::json::exception& error) {
-    throw Error(Kind::kBadInput, fmt::format("not valid JSON: {}", error.what()),
-                std::string(place));
+    // "[json.exception.parse_error.101] parse error at line 2, column 1: …": the name is the
+    // library's.
+    const std::string_view said = error.what();
+    const auto name_end = said.find("] ");
+    throw Error(
+        Kind::kBadInput,
+        fmt::format("not valid JSON: {}", name_end == said.npos ? said : said.substr(name_end + 2)),
+        std::string(place));
   }
 }
 

@@ -62,9 +62,10 @@ namespace log_detail {
 
 void write(LogLevel level, std::string_view text) {
   if (stderr_is_terminal()) std::fputs("\r\x1b[K", stderr);  // clears a progress bar in the way
-  const auto severity = level == LogLevel::kDebug  ? spdlog::level::debug
-                        : level == LogLevel::kInfo ? spdlog::level::info
-                                                   : spdlog::level::warn;
+  const auto severity = level == LogLevel::kDebug     ? spdlog::level::debug
+                        : level == LogLevel::kInfo    ? spdlog::level::info
+                        : level == LogLevel::kWarning ? spdlog::level::warn
+                                                      : spdlog::level::err;
   logger().log(severity, "{}", text);
 }
 

@@ -14,7 +14,7 @@
 
 namespace kindling {
 
-enum class LogLevel { kDebug, kInfo, kWarning, kQuiet };  // kQuiet: nothing but errors
+enum class LogLevel { kDebug, kInfo, kWarning, kQuiet };  // kQuiet: errors only
 
 void set_log_level(LogLevel level);
 LogLevel log_level();
@@ -40,6 +40,12 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   if (log_level() <= LogLevel::kWarning) {
     log_detail::write(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
   }
+}
+
+// Shown even when quiet: what ends a part of the work, where the whole goes on.
+template <class... Args>
+void log_error(fmt::format_string<Args...> format, Args&&... args) {
+  log_detail::write(LogLevel::kQuiet, fmt::format(format, std::forward<Args>(args)...));
 }
 
 // One line that is drawn over itself: name, bar, share, rate, time left, note.

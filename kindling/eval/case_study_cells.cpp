@@ -101,6 +101,9 @@ Json neighbours_of(std::span<const float> query, const Vectors& source, const Da
 
 class CaseStudyCells final : public CellRunner {
  public:
+  bool has_metric(const std::string& metric) const override {
+    return metric == "right" || metric == "users";
+  }
   std::vector<std::string> protocols() const override { return protocol_names(); }
   std::vector<OptionInfo> settings() const override { return describe_options(CaseSettings{}); }
   std::vector<std::string> roles(const std::string&) const override { return {"source", "target"}; }

@@ -120,7 +120,7 @@ void save_ranks(const PlannedCell& cell, const CellResult& result, const std::st
 
 void run_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
   const auto start = std::chrono::steady_clock::now();
-  fs::create_directories(cell.task.work);
+  make_directories(cell.task.work);
   const CellResult result = find_cell_kind(cell.task.kind).runner().run(cell.task);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   save_ranks(cell, result, run.out);
@@ -162,7 +162,7 @@ int try_cell(const PlannedCell& cell, const PreparedData& prepared, const Experi
     // LibTorch puts a stack trace behind the first line of its messages.
     message = std::string(error.what()).substr(0, std::string(error.what()).find('\n'));
   }
-  log_warning("cell {} failed: {}", cell.name, message);
+  log_error("cell {} failed: {}", cell.name, message);
   return disk ? kStopAll : 1;
 }
 
@@ -178,12 +178,8 @@ std::vector<const PlannedCell*> open_cells(const std::vector<PlannedCell>& cells
 
 void make_folders(const ExperimentRun& run) {
   if (run.out.empty()) throw Error(Kind::kBadOption, "where to put the results?", "--out");
-  try {
-    for (const char* part : {"cells", "ranks", "data", "cache"}) {
-      fs::create_directories(fs::path(run.out) / part);
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw Error(Kind::kIo, error.code().message(), run.out);
+  for (const char* part : {"cells", "ranks", "data", "cache"}) {
+    make_directories(fs::path(run.out) / part);
   }
 }
 

@@ -38,6 +38,16 @@ std::vector<OptionInfo> options_known_to(const std::string& model) {
 
 }  // namespace
 
+bool CellRunner::has_metric(const std::string& metric) const {
+  const auto colon = metric.find(':');
+  if (colon != std::string::npos) {
+    const std::string among = metric.substr(0, colon);
+    return (among == "full" || among == "uniform" || among == "popularity") &&
+           is_metric(metric.substr(colon + 1));
+  }
+  return is_metric(metric) || metric == "validation_hr@10";
+}
+
 bool CellRunner::needs_vectors(const std::string& model) const {
   return find_model(model).needs_text;
 }

@@ -54,6 +54,9 @@ class CellRunner {
 
   // The names that "settings" and "sweep" of a plan may use.
   virtual std::vector<OptionInfo> settings() const = 0;
+  // Whether a cell may say `metric`, so that a table may show it. By default metric_value's names,
+  // also among further candidates ("full:…", "uniform:…") and "validation_hr@10".
+  virtual bool has_metric(const std::string& metric) const;
   // What a pair's "protocol" may be; empty: anything.
   virtual std::vector<std::string> protocols() const { return {}; }
   // The data sets that a cell with `model` needs.

@@ -110,7 +110,7 @@ void make_dataset(const PlanData& data, const DataPlaces& places, const std::str
     if (data.paths.empty()) request.paths.push_back(folder.string());
     made = import_dataset(request).data;
   }
-  fs::create_directories(fs::path(directory).parent_path());
+  make_directories(fs::path(directory).parent_path());
   save_dataset(made, directory, true);
   const Json facts = {{"fingerprint", made.fingerprint()},
                       {"users", made.user_count()},
@@ -174,10 +174,10 @@ void run_all(std::size_t count, const std::string& out, int threads,
       try {
         write_file(message, what.dump());
       } catch (const Error&) {
-        log_warning("{}", error.what());  // the disk is full, say
+        log_error("{}", error.what());  // the disk is full, say
       }
     } catch (const std::exception& error) {
-      log_warning("{}", error.what());
+      log_error("{}", error.what());
     }
     return kStopAll;
   });

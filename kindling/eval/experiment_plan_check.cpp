@@ -63,7 +63,9 @@ void check_published(const ExperimentPlan& plan, const Names& pairs, const Names
                      const std::string& place) {
   if (!plan.published.is_object()) refuse(place + ": published", "expected an object");
   Names places = pairs;
-  for (const PlanPair& pair : plan.pairs) places.push_back(pair.stands_for);
+  for (const PlanPair& pair : plan.pairs) {
+    if (!pair.stands_for.empty()) places.push_back(pair.stands_for);
+  }
   for (const auto& [pair, rows] : plan.published.items()) {
     const std::string here = fmt::format("{}: published.{}", place, pair);
     require_known(here, "pair", pair, places);
@@ -80,6 +82,20 @@ void check_published(const ExperimentPlan& plan, const Names& pairs, const Names
         if (!numbers)
           refuse(fmt::format("{}.{}", here, metric), "expected a number, or one a sweep value");
       }
+    }
+  }
+}
+
+void check_metrics(const ExperimentPlan& plan, const std::string& place) {
+  for (const std::string& metric : plan.metrics) {
+    const bool known =
+        std::any_of(plan.models.begin(), plan.models.end(), [&](const PlanModel& model) {
+          return find_cell_kind(model.kind).runner().has_metric(metric);
+        });
+    if (!known) {
+      refuse(fmt::format("{}: metrics", place), fmt::format("unknown metric {}", quote(metric)),
+             "metrics are ndcg@K, recall@K, hr@K, mrr@K, mrr and those that docs/file_formats.md "
+             "names for the kind of cells");
     }
   }
 }
@@ -150,6 +166,7 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
       check_settings(plan, model, pair, here);
     }
   }
+  check_metrics(plan, place);
   check_published(plan, pairs, labels, place);
 }
 

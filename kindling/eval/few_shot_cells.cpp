@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
 #include "kindling/base/hash.h"
 #include "kindling/eval/few_shot.h"
 #include "kindling/eval/learning_plots.h"
@@ -92,7 +93,7 @@ std::string scenario_directory(const CellTask& task, const ScenarioOptions& opti
   const auto meta_test = load_role(task, "meta-test");
   const ScenarioSet set = build_scenarios(
       {pointers_to(source), pointers_to(meta_train), pointers_to(meta_test)}, options);
-  fs::create_directories(directory.parent_path());
+  make_directories(directory.parent_path());
   save_scenarios(set, directory.string(), true);
   return directory.string();
 }
@@ -196,6 +197,13 @@ class FewShotCells : public CellRunner {
       all.push_back(std::move(info));
     }
     return all;
+  }
+
+  bool has_metric(const std::string& metric) const override {
+    constexpr std::string_view kMacro = "macro_";
+    const std::string plain = metric.starts_with(kMacro) ? metric.substr(kMacro.size()) : metric;
+    return is_metric(plain.substr(0, plain.find('/'))) || metric == "steps" ||
+           metric == "adapt_seconds" || metric == "below_itempop" || metric == "below_unadapted";
   }
 
   std::vector<std::string> roles(const std::string&) const override { return {"meta-train"}; }

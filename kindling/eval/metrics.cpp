@@ -83,16 +83,26 @@ Json MetricTable::to_json() const {
   return table;
 }
 
-double metric_value(const std::string& name, double rank) {
+namespace {
+
+std::optional<double> value_of(const std::string& name, double rank) {
   if (name == "mrr") return reciprocal_rank(rank);
   const auto parts = split(name, '@');
   const auto k = parts.size() == 2 ? to_int(parts[1]) : std::nullopt;
-  if (k && *k > 0) {
-    if (parts[0] == "ndcg") return ndcg_at(rank, *k);
-    if (parts[0] == "recall") return recall_at(rank, *k);
-    if (parts[0] == "hr") return hit_at(rank, *k);
-    if (parts[0] == "mrr") return mrr_at(rank, *k);
-  }
+  if (!k || *k < 1) return std::nullopt;
+  if (parts[0] == "ndcg") return ndcg_at(rank, *k);
+  if (parts[0] == "recall") return recall_at(rank, *k);
+  if (parts[0] == "hr") return hit_at(rank, *k);
+  if (parts[0] == "mrr") return mrr_at(rank, *k);
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_metric(const std::string& name) { return value_of(name, 1.0).has_value(); }
+
+double metric_value(const std::string& name, double rank) {
+  if (const auto value = value_of(name, rank)) return *value;
   throw Error(Kind::kBadOption, fmt::format("unknown metric {}", quote(name)), {},
               "metrics are ndcg@K, recall@K, hr@K, mrr@K and mrr");
 }

@@ -50,5 +50,6 @@ class MetricTable {
 
 // Value of a metric by its name ("ndcg@20") for one rank. Error{kBadOption} for an unknown name.
 double metric_value(const std::string& name, double rank);
+bool is_metric(const std::string& name);
 
 }  // namespace kindling

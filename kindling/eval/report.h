@@ -119,6 +119,8 @@ struct RunReport {
 RunReport read_run(const std::string& directory);
 // The experiments among the JSON files directly in `directory`; nothing when there is none.
 std::optional<RunReport> read_experiments(const std::string& directory);
+// Several on one page: titles of tables, plots and curves begin with their run's.
+RunReport join_runs(const std::vector<RunReport>& runs);
 std::string render_html(const RunReport& run);
 
 // "ndcg@20" -> "NDCG@20": how a metric is headed.

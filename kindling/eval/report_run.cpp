@@ -216,4 +216,39 @@ RunReport read_run(const std::string& directory) {
   return read_undescribed(directory);
 }
 
+RunReport join_runs(const std::vector<RunReport>& runs) {
+  if (runs.size() == 1) return runs.front();
+  RunReport all;
+  all.title = fmt::format("{} runs", runs.size());
+  const auto append = [](auto& to, auto parts, const auto& mark) {
+    for (auto& part : parts) {
+      mark(part);
+      to.push_back(std::move(part));
+    }
+  };
+  for (const RunReport& run : runs) {
+    const auto titled = [&](auto& part) {
+      part.title = fmt::format("{}: {}", run.title, part.title);
+    };
+    const auto keep = [](const auto&) {};
+    if (!run.summary.empty()) {
+      all.summary +=
+          fmt::format("{}{}: {}", all.summary.empty() ? "" : " ", run.title, run.summary);
+    }
+    append(all.facts, run.facts,
+           [&](auto& fact) { fact.first = fmt::format("{}: {}", run.title, fact.first); });
+    append(all.tables, run.tables, titled);
+    append(all.sweeps, run.sweeps, titled);
+    append(all.words, run.words, titled);
+    append(all.curves, run.curves, [&](auto& curve) {
+      curve.group = curve.group.empty() ? run.title : fmt::format("{}: {}", run.title, curve.group);
+    });
+    append(all.cases, run.cases, [&](auto& one) {
+      one.place = one.place.empty() ? run.title : fmt::format("{}: {}", run.title, one.place);
+    });
+    append(all.commands, run.commands, keep);
+  }
+  return all;
+}
+
 }  // namespace kindling

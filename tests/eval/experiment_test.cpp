@@ -81,6 +81,8 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/data/0/format", "cvs"), "did you mean csv?");
   expect_refused(changed("/encoders/0/options", {{"dims", 5}}), "dims");
   expect_refused(changed("/published", {{"q", Json::object()}}), "pair");
+  expect_refused(changed("/metrics", {"recall@zz"}), "recall@zz");
+  expect_refused(changed("/metrics", {"steps"}), "steps");
 }
 
 TEST(ExperimentPlan, RefusesValuesOutOfRange) {

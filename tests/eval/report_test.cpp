@@ -138,6 +138,20 @@ TEST(ReadRun, GathersTheSeedsOfARow) {
   EXPECT_DOUBLE_EQ(run.curves.at(0).points.at(0).train_loss, 2.5);
 }
 
+TEST(JoinRuns, NamesEachPartsRun) {
+  RunReport other = small_run();
+  other.title = "Another";
+  other.curves.push_back({.label = "seed 1", .points = {}, .group = ""});
+
+  const RunReport both = join_runs({small_run(), other});
+
+  ASSERT_EQ(both.tables.size(), 2U);
+  EXPECT_EQ(both.tables[0].title, "A run: Zero-shot");
+  EXPECT_EQ(both.tables[1].title, "Another: Zero-shot");
+  EXPECT_EQ(both.curves.at(0).group, "Another");
+  EXPECT_EQ(join_runs({other}).title, "Another");
+}
+
 TEST(ReadRun, TakesSlicesAsColumns) {
   const testing::TempDir dir;
   write_file(dir.file("a.json"),
