@@ -45,7 +45,9 @@ void add_adapt(CLI::App& app, Common& common) {
   verb->add_option("--user", run->user_column, "column of the user, by name or number from 1");
   verb->add_option("--item", run->item_column, "column of the item");
   verb->add_option("--name", run->name, "name of the scenario; default: the file's");
-  verb->add_option("--seed", run->seed, "seed of batches and stopping")->capture_default_str();
+  verb->add_option("--seed", run->seed, "seed of batches and stopping")
+      ->check(not_negative())
+      ->capture_default_str();
   verb->add_option("--out", run->out, "directory of the adapted recommender")->required();
   verb->add_flag("--force", run->force, "replace an existing directory");
   add_common(*verb, common);

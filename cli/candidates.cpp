@@ -52,7 +52,9 @@ void add_candidates(CLI::App& app, Common& common) {
   verb->add_option("DIR", arguments->target, "dataset directory")->required();
   verb->add_option("--draw", arguments->draw, "popularity:N or uniform:N [R12]")
       ->capture_default_str();
-  verb->add_option("--seed", arguments->seed, "seed of the lists")->capture_default_str();
+  verb->add_option("--seed", arguments->seed, "seed of the lists")
+      ->check(not_negative())
+      ->capture_default_str();
   verb->add_flag("--released", arguments->released,
                  "as RecGURU's code draws: with repeats, the validation item not kept out [R12]");
   verb->add_option("--out", arguments->out, "file to write")->required();

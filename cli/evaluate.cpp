@@ -142,6 +142,7 @@ void add_evaluate(CLI::App& app, Common& common) {
           "and full beside popularity's")
       ->delimiter(',');
   verb->add_option("--candidate-seed", options.candidates.seed, "seed of the lists")
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_flag("--released-candidates", options.candidates.released,
                  "lists as RecGURU's code draws them: with repeats, see the documentation [R12]");
@@ -149,7 +150,7 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   add_few_shot(*verb, arguments->few_shot, true);
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
-  verb->add_option("--seed", run.seed, "first seed")->capture_default_str();
+  verb->add_option("--seed", run.seed, "first seed")->check(not_negative())->capture_default_str();
   verb->add_option("--seeds", run.seeds, "number of seeds; mean and sd are given");
   verb->add_flag("--mask-seen", options.mask_seen, "items of the history are no candidates");
   verb->add_flag("--mean-over-users", options.mean_over_users, "instead of over interactions");

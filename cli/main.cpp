@@ -44,6 +44,14 @@ void add_common(CLI::App& verb, Common& common) {
   });
 }
 
+CLI::Validator not_negative() {
+  return {[](std::string& text) {
+            return text.starts_with('-') ? fmt::format("must not be negative, is {}", text)
+                                         : std::string();
+          },
+          ""};
+}
+
 void print_json(const Json& document) {
   fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
 }

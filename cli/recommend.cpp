@@ -44,7 +44,7 @@ void add_recommend(CLI::App& app, Common& common) {
   verb->add_option("--items", run->items, "dataset directory with the items");
   verb->add_option("--history", *history, "item ids, oldest first, comma separated; may be empty");
   verb->add_option("--user", *user, "user id, for an adapted few-shot model");
-  verb->add_option("--k", run->k, "how many items")->capture_default_str();
+  verb->add_option("--k", run->k, "how many items")->check(not_negative())->capture_default_str();
   verb->add_option("--vectors", run->vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_flag("--keep-seen", run->keep_seen, "items of the history may be recommended again");

@@ -152,12 +152,14 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
   verb->add_option("--options", arguments->options_file, "JSON file of options");
   verb->add_option("--out", run.out, "model directory to write")->required();
-  verb->add_option("--seed", run.seed, "seed of every random number")->capture_default_str();
+  verb->add_option("--seed", run.seed, "seed of every random number")
+      ->check(not_negative())
+      ->capture_default_str();
   verb->add_option("--device", run.device, "cpu or cuda")->capture_default_str();
   verb->add_flag("--resume", run.resume, "go on from the checkpoint in OUT.ckpt");
   verb->add_flag("--force", run.force, "replace an existing model directory");
   verb->add_option("--max-minutes", run.max_minutes, "stop after this time; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_train(*arguments, common); });
 }

@@ -45,9 +45,11 @@ Dataset read_support(const AdaptRun& run) {
 void add_candidates(const AdaptRun& run, const LoadedFewShot& loaded, std::set<ItemId>& items,
                     std::int64_t& unknown) {
   if (run.items.empty()) return;
+  bool any = false;
   for (LineReader lines(run.items); lines.next();) {
     const auto id = trim(lines.line());
     if (id.empty()) continue;
+    any = true;
     const auto item = loaded.set.world.item_ids().find(id);
     if (item && has_vector(loaded.vectors.items, *item)) {
       items.insert(*item);
@@ -55,6 +57,7 @@ void add_candidates(const AdaptRun& run, const LoadedFewShot& loaded, std::set<I
       ++unknown;
     }
   }
+  if (!any) throw Error(Kind::kBadInput, "holds no candidate, expected one id a line", run.items);
 }
 
 Support read_scenario(const AdaptRun& run, const LoadedFewShot& loaded) {

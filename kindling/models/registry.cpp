@@ -6,6 +6,7 @@
 
 #include "kindling/base/error.h"
 #include "kindling/base/text.h"
+#include "kindling/models/few_shot.h"
 
 // THE table: name, what fit() and score() need, source. One line a model; everything else about it
 // is in its own file, which defines make() and describe() in the namespace of its name.
@@ -68,6 +69,11 @@ const ModelInfo& find_model(const std::string& name) {
     if (name == info.name) return info;
     names.emplace_back(info.name);
   }
+  if (is_few_shot_model(name)) {
+    throw Error(Kind::kUnsupported, fmt::format("{} learns from scenarios", name), {},
+                "pass --scenarios DIR (kindling scenarios makes it)");
+  }
+  for (const FewShotInfo& info : few_shot_models()) names.emplace_back(info.name);
   const auto near = nearest_name(name, names);
   throw Error(Kind::kNotFound, fmt::format("there is no model {}", quote(name)), {},
               near ? fmt::format("did you mean {}?", *near)

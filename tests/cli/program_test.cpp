@@ -95,6 +95,23 @@ TEST(Program, SuggestsTheNearestModel) {
   EXPECT_THAT(outcome.err, HasSubstr("zesrec"));
 }
 
+TEST(Program, SaysThatAFewShotModelNeedsScenarios) {
+  const Outcome outcome =
+      run_kindling({"train", "s2meta", "--source", "nowhere", "--out", "/tmp/never-made"});
+
+  EXPECT_EQ(outcome.code, kUserMistake);
+  EXPECT_THAT(outcome.err, HasSubstr("--scenarios"));
+}
+
+TEST(Program, RefusesNegativeSeedsAndCounts) {
+  const Outcome seed = run_kindling({"train", "pop", "--seed", "-1", "--out", "/tmp/never-made"});
+  EXPECT_EQ(seed.code, kUserMistake);
+  EXPECT_THAT(seed.err, HasSubstr("--seed"));
+  const Outcome count = run_kindling({"recommend", "pop", "--k", "-5"});
+  EXPECT_EQ(count.code, kUserMistake);
+  EXPECT_THAT(count.err, HasSubstr("--k"));
+}
+
 TEST(Program, PrintsOneJsonDocumentOfModels) {
   const Outcome outcome = run_kindling({"models", "--json"});
 
