@@ -75,22 +75,27 @@ NegativeSampler::NegativeSampler(const Dataset& train, const NegativeOptions& op
 
 NegativeSampler::NegativeSampler(std::span<const std::uint64_t> item_counts,
                                  const NegativeOptions& options)
-    : sampler_(mixture(item_counts, options)) {}
+    : sampler_(mixture(item_counts, options)), log_probability_(sampler_.size()) {
+  for (std::size_t i = 0; i < log_probability_.size(); ++i) {
+    log_probability_[i] = std::log(sampler_.probability(static_cast<std::uint32_t>(i)));
+  }
+}
 
 Negatives NegativeSampler::draw(std::size_t count, Rng& rng) const {
   Negatives negatives;
   negatives.items.reserve(count);
   negatives.log_expected.reserve(count);
+  const double log_count = std::log(static_cast<double>(count));
   for (std::size_t k = 0; k < count; ++k) {
     const ItemId item = sampler_.draw(rng);
     negatives.items.push_back(item);
-    negatives.log_expected.push_back(log_expected(item, count));
+    negatives.log_expected.push_back(static_cast<float>(log_count + log_probability_[item]));
   }
   return negatives;
 }
 
 float NegativeSampler::log_expected(ItemId item, std::size_t count) const {
-  return static_cast<float>(std::log(static_cast<double>(count) * sampler_.probability(item)));
+  return static_cast<float>(std::log(static_cast<double>(count)) + log_probability_[item]);
 }
 
 std::vector<std::uint64_t> item_counts(const Dataset& data) {

@@ -56,6 +56,7 @@ class NegativeSampler {
 
  private:
   AliasSampler sampler_;
+  std::vector<double> log_probability_;  // [items]
 };
 
 // How often each item occurs.
