@@ -32,4 +32,16 @@ void adagrad(float* parameters, const float* gradient, float* sums, std::size_t 
 void adagrad_rows(float* parameters, const float* gradient, float* sums, const std::int64_t* rows,
                   std::size_t count, std::size_t dim, const AdagradStep& step);
 
+// Gradients that belong together: row rows[i] takes the sum of those at members[first[i]] …
+// members[first[i + 1]]. No row may occur twice.
+struct RowGroups {
+  const std::int64_t* rows;      // [count]
+  const std::uint32_t* first;    // [count + 1]
+  const std::uint32_t* members;  // rows of the gradient
+  std::size_t count;
+};
+// adagrad_rows with the sums made on the way, in the order of the members. gradient [.., dim].
+void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
+                        const RowGroups& groups, std::size_t dim, const AdagradStep& step);
+
 }  // namespace kindling::kernels

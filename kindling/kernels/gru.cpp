@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kindling/base/parallel.h"
-#include "kindling/kernels/gemm.h"
+#include "kindling/kernels/tile_gemm.h"
 #include "kindling/kernels/vector_math.h"
 
 namespace kindling::kernels {
@@ -13,6 +13,18 @@ namespace kindling::kernels {
 namespace {
 
 using Floats = std::unique_ptr<float[]>;
+
+// A product whose A or C has `rows` rows. Few of them leave a general BLAS little to share between
+// threads.
+constexpr std::size_t kFewRows = 256;
+void product(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, const float* a,
+             const float* b, float beta, float* c) {
+  if (m * n * k <= kFewRows * kFewRows * kFewRows && std::max(m, k) <= 4 * kFewRows) {
+    tile_gemm(op_a, op_b, m, n, k, a, b, beta, c);
+  } else {
+    gemm(op_a, op_b, m, n, k, 1.0F, a, b, beta, c);
+  }
+}
 
 Floats floats(std::size_t count) { return std::make_unique_for_overwrite<float[]>(count); }
 
@@ -86,8 +98,8 @@ void gru_forward(const GruSize& size, const PackedSteps& steps, const GruWeights
                  const GruInput& input, const GruOutput& output) {
   const std::size_t dim = size.hidden;
   const Floats in = floats(steps.steps() * 3 * dim);  // packed
-  gemm(Op::kPlain, Op::kTransposed, steps.steps(), 3 * dim, size.inputs, 1.0F, input.x,
-       weights.input, 0.0F, in.get());
+  product(Op::kPlain, Op::kTransposed, steps.steps(), 3 * dim, size.inputs, input.x, weights.input,
+          0.0F, in.get());
   const Floats state = start_states(steps, dim, input.start);
   const Floats recurrent = floats(steps.sequences() * 3 * dim);
   const bool keep = output.gates != nullptr;
@@ -100,8 +112,8 @@ void gru_forward(const GruSize& size, const PackedSteps& steps, const GruWeights
     if (output.previous != nullptr) {
       std::copy_n(state.get(), alive * dim, output.previous + first * dim);
     }
-    gemm(Op::kPlain, Op::kTransposed, alive, 3 * dim, dim, 1.0F, state.get(), weights.hidden, 0.0F,
-         recurrent.get());
+    product(Op::kPlain, Op::kTransposed, alive, 3 * dim, dim, state.get(), weights.hidden, 0.0F,
+            recurrent.get());
     parallel_for(alive, 16, [&](std::size_t begin, std::size_t end) {
       for (std::size_t k = begin; k < end; ++k) {
         const std::size_t row = steps.packed_row()[first + k];
@@ -139,8 +151,8 @@ void gru_backward(const GruSize& size, const PackedSteps& steps, const GruWeight
       }
     });
     if (t == 0 && gradients.start == nullptr) break;
-    gemm(Op::kPlain, Op::kPlain, alive, dim, 3 * dim, 1.0F, &d_recurrent[first * 3 * dim],
-         weights.hidden, 1.0F, dh.get());
+    product(Op::kPlain, Op::kPlain, alive, dim, 3 * dim, &d_recurrent[first * 3 * dim],
+            weights.hidden, 1.0F, dh.get());
   }
 
   if (gradients.start != nullptr) {
@@ -149,16 +161,16 @@ void gru_backward(const GruSize& size, const PackedSteps& steps, const GruWeight
     }
   }
   if (gradients.x != nullptr) {
-    gemm(Op::kPlain, Op::kPlain, rows, size.inputs, 3 * dim, 1.0F, d_in.get(), weights.input, 0.0F,
-         gradients.x);
+    product(Op::kPlain, Op::kPlain, rows, size.inputs, 3 * dim, d_in.get(), weights.input, 0.0F,
+            gradients.x);
   }
   if (gradients.input != nullptr) {
-    gemm(Op::kTransposed, Op::kPlain, 3 * dim, size.inputs, rows, 1.0F, d_in.get(), x, 0.0F,
-         gradients.input);
+    product(Op::kTransposed, Op::kPlain, 3 * dim, size.inputs, rows, d_in.get(), x, 0.0F,
+            gradients.input);
   }
   if (gradients.hidden != nullptr) {
-    gemm(Op::kTransposed, Op::kPlain, 3 * dim, dim, rows, 1.0F, d_recurrent.get(), previous, 0.0F,
-         gradients.hidden);
+    product(Op::kTransposed, Op::kPlain, 3 * dim, dim, rows, d_recurrent.get(), previous, 0.0F,
+            gradients.hidden);
   }
   if (gradients.input_bias != nullptr) sum_rows(d_in.get(), rows, 3 * dim, gradients.input_bias);
   if (gradients.hidden_bias != nullptr) {

@@ -133,6 +133,17 @@ double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& opt
   });
 }
 
+void column_sums(const float* scores, const SharedShape& shape, float* sums) {
+  parallel_for(shape.columns, 1024, [&](std::size_t begin, std::size_t end) {
+    std::fill(sums + begin, sums + end, 0.0F);
+    for (std::size_t r = 0; r < shape.rows; ++r) {
+      const float* row = scores + r * shape.columns;
+#pragma omp simd
+      for (std::size_t c = begin; c < end; ++c) sums[c] += row[c];
+    }
+  });
+}
+
 double shared_softmax_reference(const float* scores, const SharedShape& shape) {
   double total = 0.0;
   for (std::size_t r = 0; r < shape.rows; ++r) {

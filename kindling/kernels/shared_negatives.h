@@ -32,6 +32,9 @@ struct BprMaxOptions {
 double shared_softmax(float* scores, const SharedShape& shape);
 double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& options);
 
+// sums[c] = Σ_r scores[r, c]: the gradient of a column's bias.
+void column_sums(const float* scores, const SharedShape& shape, float* sums);
+
 // The losses alone, plainly in double: the answer the others are held to.
 double shared_softmax_reference(const float* scores, const SharedShape& shape);
 double bpr_max_reference(const float* scores, const SharedShape& shape,

@@ -52,5 +52,20 @@ TEST(Adagrad, TouchesOnlyTheRowsNamed) {
   EXPECT_EQ(sums, (std::vector<float>{0.0F, 0.0F, 9.0F, 1.0F, 0.0F, 0.0F}));
 }
 
+TEST(Adagrad, SumsTheGradientsOfARowFirst) {
+  std::vector<float> p(6, 1.0F), sums(6, 0.0F);
+  const std::vector<float> g{2.0F, 0.0F, 4.0F, 5.0F, 1.0F, 3.0F};
+  const std::vector<std::int64_t> rows{2, 0};
+  const std::vector<std::uint32_t> first{0, 2, 3};
+  const std::vector<std::uint32_t> members{2, 0, 1};
+
+  adagrad_row_groups(p.data(), g.data(), sums.data(),
+                     {rows.data(), first.data(), members.data(), 2}, 2,
+                     {.rate = 0.5F, .epsilon = 0.0F});
+
+  EXPECT_EQ(p, (std::vector<float>{0.5F, 0.5F, 1.0F, 1.0F, 0.5F, 0.5F}));
+  EXPECT_EQ(sums, (std::vector<float>{16.0F, 25.0F, 0.0F, 0.0F, 9.0F, 9.0F}));
+}
+
 }  // namespace
 }  // namespace kindling::kernels

@@ -75,5 +75,14 @@ TEST(BprMax, SurvivesLargeScores) {
   for (const float gradient : scores) EXPECT_TRUE(std::isfinite(gradient));
 }
 
+TEST(SharedNegatives, AddsUpItsColumns) {
+  const std::vector<float> scores{1, 2, 3, 40, 50, 60};
+  std::vector<float> sums(3, -1.0F);
+
+  column_sums(scores.data(), {.rows = 2, .columns = 3}, sums.data());
+
+  EXPECT_EQ(sums, (std::vector<float>{41, 52, 63}));
+}
+
 }  // namespace
 }  // namespace kindling::kernels

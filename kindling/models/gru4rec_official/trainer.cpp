@@ -8,11 +8,12 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/parallel.h"
 #include "kindling/kernels/adagrad.h"
 #include "kindling/kernels/dropout_mask.h"
-#include "kindling/kernels/gemm.h"
 #include "kindling/kernels/gru.h"
 #include "kindling/kernels/shared_negatives.h"
+#include "kindling/kernels/tile_gemm.h"
 
 namespace kindling::gru4rec_official {
 
@@ -95,10 +96,17 @@ void Trainer::keep_rows(std::span<const std::size_t> rows) {
 
 void Trainer::gather(std::span<const std::int64_t> rows, float* out) const {
   const auto d = static_cast<std::size_t>(options_.dim);
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    std::memcpy(out + r * d, table_.values.data() + static_cast<std::size_t>(rows[r]) * d,
-                d * sizeof(float));
-  }
+  parallel_for(rows.size(), 256, [&](std::size_t begin, std::size_t end) {
+    constexpr std::size_t kAhead = 4;  // rows stand anywhere in the table
+    for (std::size_t r = begin; r < end; ++r) {
+      if (r + kAhead < end) {
+        const float* later = table_.values.data() + static_cast<std::size_t>(rows[r + kAhead]) * d;
+        for (std::size_t i = 0; i < d; i += 16) __builtin_prefetch(later + i);
+      }
+      std::memcpy(out + r * d, table_.values.data() + static_cast<std::size_t>(rows[r]) * d,
+                  d * sizeof(float));
+    }
+  });
 }
 
 double Trainer::step(const Step& step, const Rng& rng) {
@@ -133,8 +141,8 @@ double Trainer::step(const Step& step, const Rng& rng) {
   for (std::size_t r = 0; r < rows; ++r) {
     std::memcpy(scores_.data() + r * columns, shift.data(), columns * sizeof(float));
   }
-  kernels::gemm(Op::kPlain, Op::kTransposed, rows, columns, d, 1.0F, out_.data(), rows_.data(),
-                1.0F, scores_.data());
+  kernels::tile_gemm(Op::kPlain, Op::kTransposed, rows, columns, d, out_.data(), rows_.data(), 1.0F,
+                     scores_.data());
   const double loss =
       options_.loss == "bpr-max"
           ? kernels::bpr_max(scores_.data(), {rows, columns},
@@ -142,22 +150,19 @@ double Trainer::step(const Step& step, const Rng& rng) {
           : kernels::shared_softmax(scores_.data(), {rows, columns});
   // backward: scores_ now holds the gradient of the scores
   d_out_.resize(rows * d);
-  d_rows_.resize(columns * d);
-  kernels::gemm(Op::kPlain, Op::kPlain, rows, d, columns, 1.0F, scores_.data(), rows_.data(), 0.0F,
-                d_out_.data());
-  kernels::gemm(Op::kTransposed, Op::kPlain, columns, d, rows, 1.0F, scores_.data(), out_.data(),
-                0.0F, d_rows_.data());
-  d_bias_.assign(columns, 0.0F);
-  for (std::size_t r = 0; r < rows; ++r) {
-    const float* gradient = scores_.data() + r * columns;
-    for (std::size_t c = 0; c < columns; ++c) d_bias_[c] += gradient[c];
-  }
+  d_rows_.resize((columns + rows) * d);
+  kernels::tile_gemm(Op::kPlain, Op::kPlain, rows, d, columns, scores_.data(), rows_.data(), 0.0F,
+                     d_out_.data());
+  kernels::tile_gemm(Op::kTransposed, Op::kPlain, columns, d, rows, scores_.data(), out_.data(),
+                     0.0F, d_rows_.data());
+  d_bias_.assign(columns + rows, 0.0F);
+  kernels::column_sums(scores_.data(), {rows, columns}, d_bias_.data());
   if (options_.dropout_hidden > 0.0) {
     for (std::size_t i = 0; i < d_out_.size(); ++i) d_out_[i] *= mask_out_[i];
   }
-  d_x_.resize(rows * d);
+  float* d_x = d_rows_.data() + columns * d;
   kernels::GruGradients gradients;
-  gradients.x = d_x_.data();
+  gradients.x = d_x;
   gradients.input = d_input_.data();
   gradients.hidden = d_hidden_.data();
   gradients.input_bias = d_input_bias_.data();
@@ -165,56 +170,47 @@ double Trainer::step(const Step& step, const Rng& rng) {
   kernels::gru_backward({d, d}, steps, weights, x_.data(), gates_.data(), previous_.data(),
                         d_out_.data(), gradients);
   if (options_.dropout_embedding > 0.0) {
-    for (std::size_t i = 0; i < d_x_.size(); ++i) d_x_[i] *= mask_in_[i];
+    for (std::size_t i = 0; i < rows * d; ++i) d_x[i] *= mask_in_[i];
   }
-  update_rows(step, d_x_, d_rows_, d_bias_);
+  update_rows(step);
   update_gru();
   state_.swap(next_);
   return loss;
 }
 
 // Gradients of equal items are summed before they enter the accumulator, as for a dense table.
-void Trainer::update_rows(const Step& step, const std::vector<float>& input_gradient,
-                          const std::vector<float>& item_gradient,
-                          const std::vector<float>& bias_gradient) {
-  const auto d = static_cast<std::size_t>(options_.dim);
-  const std::size_t most = 2 * step.inputs.size() + step.negatives.size();
+void Trainer::update_rows(const Step& step) {
   unique_.clear();
-  unique_gradient_.resize(most * d);
-  unique_bias_.resize(most);
-  const auto add = [&](std::int64_t item, const float* gradient, float bias) {
-    std::int32_t& slot = slot_[static_cast<std::size_t>(item)];
-    if (slot < 0) {
-      slot = static_cast<std::int32_t>(unique_.size());
-      unique_.push_back(item);
-      std::memcpy(unique_gradient_.data() + static_cast<std::size_t>(slot) * d, gradient,
-                  d * sizeof(float));
-      unique_bias_[static_cast<std::size_t>(slot)] = bias;
-      return;
-    }
-    float* sum = unique_gradient_.data() + static_cast<std::size_t>(slot) * d;
-    for (std::size_t i = 0; i < d; ++i) sum[i] += gradient[i];
-    unique_bias_[static_cast<std::size_t>(slot)] += bias;
-  };
-  std::size_t column = 0;
-  for (const auto items : {step.targets, step.negatives}) {
+  place_.clear();
+  first_.assign(1, 0);
+  const std::span<const std::int64_t> parts[] = {step.targets, step.negatives, step.inputs};
+  for (const auto& items : parts) {
     for (const std::int64_t item : items) {
-      add(item, item_gradient.data() + column * d, bias_gradient[column]);
-      ++column;
+      std::int32_t& slot = slot_[static_cast<std::size_t>(item)];
+      if (slot < 0) {
+        slot = static_cast<std::int32_t>(unique_.size());
+        unique_.push_back(item);
+        first_.push_back(0);
+      }
+      place_.push_back(static_cast<std::uint32_t>(slot));
+      ++first_[static_cast<std::size_t>(slot) + 1];
     }
-  }
-  for (std::size_t r = 0; r < step.inputs.size(); ++r) {
-    add(step.inputs[r], input_gradient.data() + r * d, 0.0F);
   }
   for (const std::int64_t item : unique_) slot_[static_cast<std::size_t>(item)] = -1;
+  std::partial_sum(first_.begin(), first_.end(), first_.begin());
+  std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+  members_.resize(place_.size());
+  for (std::uint32_t i = 0; i < place_.size(); ++i) members_[next[place_[i]]++] = i;
+  const kernels::RowGroups groups{unique_.data(), first_.data(), members_.data(), unique_.size()};
   kernels::AdagradStep rule;
   rule.rate = static_cast<float>(options_.learning_rate);
   rule.epsilon = static_cast<float>(options_.eps);
   rule.inside = true;
-  kernels::adagrad_rows(table_.values.data(), unique_gradient_.data(), table_.sums.data(),
-                        unique_.data(), unique_.size(), d, rule);
-  kernels::adagrad_rows(bias_.values.data(), unique_bias_.data(), bias_.sums.data(), unique_.data(),
-                        unique_.size(), 1, rule);
+  const auto d = static_cast<std::size_t>(options_.dim);
+  kernels::adagrad_row_groups(table_.values.data(), d_rows_.data(), table_.sums.data(), groups, d,
+                              rule);
+  kernels::adagrad_row_groups(bias_.values.data(), d_bias_.data(), bias_.sums.data(), groups, 1,
+                              rule);
 }
 
 void Trainer::update_gru() {

@@ -98,9 +98,7 @@ class Trainer {
                            const Rng& rng) const;
   std::vector<Parameter*> parameters();
   void gather(std::span<const std::int64_t> rows, float* out) const;
-  void update_rows(const Step& step, const std::vector<float>& input_gradient,
-                   const std::vector<float>& item_gradient,
-                   const std::vector<float>& bias_gradient);
+  void update_rows(const Step& step);
   void update_gru();
 
   Options options_;
@@ -109,11 +107,13 @@ class Trainer {
   std::vector<float> state_;  // [B, D]
   // Room to work in, kept from step to step.
   std::vector<float> x_, next_, gates_, previous_, out_, mask_in_, mask_out_, rows_, scores_;
-  std::vector<float> d_out_, d_rows_, d_bias_, d_x_, d_input_, d_hidden_, d_input_bias_,
-      d_hidden_bias_;
+  // Of the rows of targets, negatives and inputs, in this order; inputs have no gradient of a bias.
+  std::vector<float> d_rows_, d_bias_;
+  std::vector<float> d_out_, d_input_, d_hidden_, d_input_bias_, d_hidden_bias_;
   std::vector<std::int32_t> slot_;  // [items] place in `unique_`, or -1
   std::vector<std::int64_t> unique_;
-  std::vector<float> unique_gradient_, unique_bias_;
+  std::vector<std::uint32_t> place_, first_,
+      members_;  // which rows of the gradients are one item's
 };
 
 // What registry.h makes models with.

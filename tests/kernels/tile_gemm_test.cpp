@@ -1,0 +1,76 @@
+// The product of small matrices against its reference, at sizes around its tiles and panels.
+#include "kindling/kernels/tile_gemm.h"
+
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "kindling/base/error.h"
+#include "kindling/base/parallel.h"
+#include "kindling/base/random.h"
+
+namespace kindling::kernels {
+namespace {
+
+std::vector<float> normals(std::size_t count, std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> values(count);
+  for (float& value : values) value = static_cast<float>(rng.normal());
+  return values;
+}
+
+struct Size {
+  std::size_t m, n, k;
+};
+
+TEST(TileGemm, AgreesWithTheReferenceInEveryOrientation) {
+  for (const Size& size : {Size{1, 1, 1}, Size{6, 64, 16}, Size{25, 67, 33}, Size{5, 150, 17},
+                           Size{130, 100, 12}, Size{64, 16, 50}}) {
+    const std::vector<float> a = normals(size.m * size.k, 1);
+    const std::vector<float> b = normals(size.n * size.k, 2);
+    for (const Op op_a : {Op::kPlain, Op::kTransposed}) {
+      for (const Op op_b : {Op::kPlain, Op::kTransposed}) {
+        for (const float beta : {0.0F, 1.0F}) {
+          std::vector<float> c = normals(size.m * size.n, 3);
+          if (beta == 0.0F) c.assign(c.size(), NAN);
+          std::vector<float> wanted = c;
+
+          tile_gemm(op_a, op_b, size.m, size.n, size.k, a.data(), b.data(), beta, c.data());
+          tile_gemm_reference(op_a, op_b, size.m, size.n, size.k, a.data(), b.data(), beta,
+                              wanted.data());
+
+          for (std::size_t i = 0; i < c.size(); ++i) ASSERT_NEAR(c[i], wanted[i], 2e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST(TileGemm, GivesTheSameBitsWithMoreThreads) {
+  for (const Size& size : {Size{64, 700, 100}, Size{64, 100, 700}, Size{700, 100, 64}}) {
+    const std::vector<float> a = normals(size.m * size.k, 1);
+    const std::vector<float> b = normals(size.n * size.k, 2);
+    std::vector<float> one(size.m * size.n);
+    std::vector<float> three = one;
+    const int before = threads();
+    set_threads(1);
+    tile_gemm(Op::kTransposed, Op::kTransposed, size.m, size.n, size.k, a.data(), b.data(), 0.0F,
+              one.data());
+    set_threads(3);
+    tile_gemm(Op::kTransposed, Op::kTransposed, size.m, size.n, size.k, a.data(), b.data(), 0.0F,
+              three.data());
+    set_threads(before);
+    EXPECT_EQ(one, three);
+  }
+}
+
+TEST(TileGemm, KeepsWhatItAddsToWhenThereIsNothingToAdd) {
+  std::vector<float> c{1.0F, 2.0F};
+  tile_gemm(Op::kPlain, Op::kPlain, 1, 2, 0, nullptr, nullptr, 1.0F, c.data());
+  EXPECT_EQ(c, (std::vector<float>{1.0F, 2.0F}));
+  EXPECT_THROW(tile_gemm(Op::kPlain, Op::kPlain, 1, 2, 0, nullptr, nullptr, 0.5F, c.data()), Error);
+}
+
+}  // namespace
+}  // namespace kindling::kernels
