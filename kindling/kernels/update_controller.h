@@ -35,7 +35,8 @@ namespace kindling::kernels {
 
 inline constexpr std::size_t kControllerHidden = 16;
 inline constexpr std::size_t kControllerGates = 4 * kControllerHidden;
-inline constexpr std::size_t kControllerChunk = 2048;  // rows
+// Rows. A layer of 64 x 128 weights is eight chunks: even for two threads beside smaller layers.
+inline constexpr std::size_t kControllerChunk = 1024;
 
 // Where each part of a controller's parameters begins. Matrices are row-major, gates in PyTorch's
 // order i, f, g, o.

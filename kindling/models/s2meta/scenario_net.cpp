@@ -6,6 +6,7 @@
 #include "kindling/base/error.h"
 #include "kindling/base/parallel.h"
 #include "kindling/kernels/gemm.h"
+#include "kindling/kernels/tile_gemm.h"
 
 namespace kindling::s2meta {
 
@@ -13,11 +14,12 @@ namespace {
 
 using kernels::gemm;
 using kernels::Op;
+using kernels::tile_gemm;
 
 // y [rows, out] = x Wᵀ + b, then ReLU when asked.
 void linear_forward(const float* weight, const float* bias, std::size_t in, std::size_t out,
                     std::size_t rows, const float* x, bool relu, float* y) {
-  gemm(Op::kPlain, Op::kTransposed, rows, out, in, 1.0F, x, weight, 0.0F, y);
+  tile_gemm(Op::kPlain, Op::kTransposed, rows, out, in, x, weight, 0.0F, y);
   for (std::size_t r = 0; r < rows; ++r) {
     float* row = y + r * out;
     for (std::size_t o = 0; o < out; ++o) {
@@ -107,8 +109,8 @@ void ScenarioNet::run_mlp_back(const Mlp& mlp, const float* theta, std::size_t r
     const Layer& layer = mlp[l];
     const float* d_y = scratch.gradients[first + l + 1].data();
     const std::vector<float>& x = scratch.layers[first + l];
-    gemm(Op::kTransposed, Op::kPlain, layer.out, layer.in, rows, 1.0F, d_y, x.data(), 0.0F,
-         gradient + layer.weight);
+    tile_gemm(Op::kTransposed, Op::kPlain, layer.out, layer.in, rows, d_y, x.data(), 0.0F,
+              gradient + layer.weight);
     float* d_bias = gradient + layer.bias;
     std::fill_n(d_bias, layer.out, 0.0F);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -117,8 +119,8 @@ void ScenarioNet::run_mlp_back(const Mlp& mlp, const float* theta, std::size_t r
     if (l == 0) continue;
     std::vector<float>& d_x = scratch.gradients[first + l];
     d_x.resize(rows * layer.in);
-    gemm(Op::kPlain, Op::kPlain, rows, layer.in, layer.out, 1.0F, d_y, theta + layer.weight, 0.0F,
-         d_x.data());
+    tile_gemm(Op::kPlain, Op::kPlain, rows, layer.in, layer.out, d_y, theta + layer.weight, 0.0F,
+              d_x.data());
     for (std::size_t i = 0; i < d_x.size(); ++i) d_x[i] = x[i] > 0.0F ? d_x[i] : 0.0F;
   }
 }
