@@ -1,5 +1,6 @@
 // kindling train: a model directory from dataset directories.
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -52,10 +53,12 @@ Json curve_of(const ModelRecord& record) {
   for (const EpochRecord& epoch : record.history) {
     curve.push_back({{"epoch", epoch.epoch},
                      {"train_loss", epoch.train_loss},
-                     {"validation_loss", epoch.validation_loss},
-                     {"validation_ndcg@20", epoch.validation_ndcg},
                      {"seconds", epoch.seconds},
                      {"learning_rate", epoch.learning_rate}});
+    if (!std::isnan(epoch.validation_loss)) {
+      curve.back()["validation_loss"] = epoch.validation_loss;
+      curve.back()["validation_ndcg@20"] = epoch.validation_ndcg;
+    }
     if (epoch.validation_hr) curve.back()["validation_hr@10"] = *epoch.validation_hr;
   }
   return curve;
@@ -92,8 +95,12 @@ void run_few_shot(const TrainArguments& arguments, const Common& common) {
   few.version = KINDLING_VERSION;
   few.should_stop = [] { return interrupted.load(); };
   few.on_epoch = [](const EpochRecord& epoch) {
-    log_info("round {}: loss {:.4f}, validation R@20 {:.4f}, {}", epoch.epoch, epoch.train_loss,
-             epoch.validation_ndcg, format_seconds(epoch.seconds));
+    const std::string validation =
+        std::isnan(epoch.validation_loss)
+            ? ""
+            : fmt::format(", validation N@20 {:.4f}", epoch.validation_ndcg);
+    log_info("round {}: loss {:.4f}{}, {}", epoch.epoch, epoch.train_loss, validation,
+             format_seconds(epoch.seconds));
   };
   std::signal(SIGINT, note_signal);
   std::signal(SIGTERM, note_signal);
