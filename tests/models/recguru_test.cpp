@@ -149,6 +149,45 @@ TEST_F(RecGuru, ResumedEndsWhereAnUninterruptedRunEnds) {
   }
 }
 
+TEST_F(RecGuru, LosesNoStepWhenInterrupted) {
+  const testing::TempDir folder;
+  FitContext context;
+  context.checkpoint = folder.file("checkpoint");
+  context.resume = true;
+  int asked = 0;
+  context.should_stop = [&asked] { return ++asked == 6; };
+  const OptionValues rare = with(quick_guru(), "checkpoint_every", "1000");
+
+  EXPECT_THROW(make_model("seqrec", rare)->fit(task(), context), Error);
+  make_model("seqrec", rare)->fit(task(), context);
+
+  EXPECT_EQ(asked, 6 + 15);  // 20 steps, five of them before the interruption
+}
+
+// The last good state is older than the interruption: it must come back too.
+TEST_F(RecGuru, ResumedDivergesAsAnUninterruptedRunDoes) {
+  const OptionValues wild =
+      with(with(with(quick_guru(), "adversarial_rate", "1e9"), "adversarial_steps", "12"),
+           "checkpoint_every", "1000");
+  const auto whole = make_model("recguru", wild);
+  FitContext plain;
+  whole->fit(task(), plain);
+  const testing::TempDir folder;
+  FitContext context;
+  context.checkpoint = folder.file("checkpoint");
+  context.resume = true;
+  int asked = 0;
+  context.should_stop = [&asked] { return ++asked == 14; };  // in the adversarial phase
+
+  EXPECT_THROW(make_model("recguru", wild)->fit(task(), context), Error);
+  const auto resumed = make_model("recguru", wild);
+  resumed->fit(task(), context);
+
+  EXPECT_GT(resumed->details().at("divergences").get<int>(), 0);
+  EXPECT_EQ(resumed->details().at("divergences"), whole->details().at("divergences"));
+  expect_equal(scores(*whole), scores(*resumed));
+}
+
 TEST_F(RecGuru, RefusesTheCheckpointOfAnotherRun) {
   const testing::TempDir folder;
   FitContext context;

@@ -132,7 +132,7 @@ class Run {
     Progress bar(fmt::format("{}: {}", job_.name, state_.phase_name()),
                  static_cast<std::uint64_t>(total_steps()));
     bar.set(static_cast<std::uint64_t>(state_.step));
-    if (state_.phase == 1) keep_good();
+    if (state_.phase == 1 && good_.empty()) keep_good();
     while (state_.step < total_steps() && !state_.finished) {
       if (context_.should_stop && context_.should_stop()) fail_interrupted();
       if (out_of_time()) {
@@ -209,7 +209,6 @@ class Run {
     note_ = fmt::format("loss {:.4f}  HR@10 {:.4f}", loss.recommendation, state_.best_hit_rate);
   }
 
-  // ── divergence ──
   bool diverged(double loss) const {
     return !std::isfinite(loss) || std::fabs(loss) > options_.divergence_limit;
   }
@@ -232,8 +231,8 @@ class Run {
     train::Tensors all = with_prefix("net/", parameters());
     append(all, with_prefix("critic/", critic_parameters()));
     append(all, with_prefix("optimizer/", optimizer_->state()));
-    if (critic_optimizer_)
-      append(all, with_prefix("critic_optimizer/", critic_optimizer_->state()));
+    if (!critic_optimizer_) return all;
+    append(all, with_prefix("critic_optimizer/", critic_optimizer_->state()));
     return all;
   }
 
@@ -258,12 +257,10 @@ class Run {
     restore(of_prefix("net/", state), parameters(), context_.checkpoint);
     restore(of_prefix("critic/", state), critic_parameters(), context_.checkpoint);
     optimizer_->load_state(of_prefix("optimizer/", state));
-    if (critic_optimizer_) {
-      critic_optimizer_->load_state(of_prefix("critic_optimizer/", state));
-    }
+    if (!critic_optimizer_) return;
+    critic_optimizer_->load_state(of_prefix("critic_optimizer/", state));
   }
 
-  // ── validation ──
   double validate() {
     net_.eval();
     const double hit_rate = job_.validate();
@@ -328,14 +325,15 @@ class Run {
   }
   bool out_of_time() const { return context_.max_seconds > 0 && seconds() > context_.max_seconds; }
 
-  [[noreturn]] void fail_interrupted() const {
+  // The hint says how to go on: nothing may be lost. The last good state may be some steps older.
+  [[noreturn]] void fail_interrupted() {
+    save(good_);
     throw Error(
         Kind::kIo,
         fmt::format("interrupted in phase {}, step {}", state_.phase_name(), state_.step + 1), {},
         context_.checkpoint.empty() ? "" : "run the same command with --resume");
   }
 
-  // ── checkpoint ──
   std::string identity() const {
     Json facts;
     facts["model"] = job_.name;
@@ -346,11 +344,12 @@ class Run {
     return sha256(facts.dump());
   }
 
-  void save() {
+  void save(const train::Tensors& good = {}) {
     if (context_.checkpoint.empty()) return;
     train::Checkpoint checkpoint;
     checkpoint.tensors = trained();
     append(checkpoint.tensors, with_prefix("best/", best_));
+    append(checkpoint.tensors, with_prefix("good/", good));
     state_.seconds = seconds();
     checkpoint.facts["identity"] = identity();
     checkpoint.facts["state"] = to_json(state_);
@@ -370,6 +369,7 @@ class Run {
     make_optimizers();
     restore_trained(checkpoint->tensors);
     best_ = of_prefix("best/", checkpoint->tensors);
+    good_ = of_prefix("good/", checkpoint->tensors);
     log_info("{}: resumed in phase {} after step {}", job_.name, state_.phase_name(), state_.step);
   }
 

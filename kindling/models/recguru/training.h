@@ -3,8 +3,9 @@
 //
 // A resumed run ends bit for bit where an uninterrupted one does: all random streams follow from
 // (seed, phase, step).
-// Errors: Error{kBadOption} when phase 1 or 3 diverges or a checkpoint belongs to another run;
-//         Error{kIo} when should_stop says so. The last checkpoint stays.
+// Errors: Error{kBadOption} when phase 1 or 3 diverges or a checkpoint belongs to another run:
+//         the last one stays. Error{kIo} when should_stop says so: the checkpoint then holds all
+//         that was done.
 #pragma once
 
 #include <functional>
