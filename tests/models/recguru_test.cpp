@@ -188,6 +188,23 @@ TEST_F(RecGuru, ResumedDivergesAsAnUninterruptedRunDoes) {
   expect_equal(scores(*whole), scores(*resumed));
 }
 
+// Validation falls from step to step: the best state is the first one validated.
+TEST_F(RecGuru, KeepsTheBestStateOrTheLast) {
+  const OptionValues patient = with(quick_guru(), "patience", "0");
+  const auto fitted = [&](const char* keep, bool validates) {
+    auto model = make_model("seqrec", with(patient, "keep", keep));
+    FitContext context;
+    int asked = 0;
+    if (validates) context.validate = [&](const Recommender&) { return 0.5 - 0.1 * ++asked; };
+    model->fit(task(), context);
+    return scores(*model);
+  };
+  const Matrix last = fitted("last", true);
+
+  expect_equal(last, fitted("last", false));
+  EXPECT_NE(last(0, 0), fitted("best", true)(0, 0));
+}
+
 TEST_F(RecGuru, RefusesTheCheckpointOfAnotherRun) {
   const testing::TempDir folder;
   FitContext context;

@@ -229,5 +229,61 @@ TEST(TouchedRows, AreSortedDistinctAndIndexed) {
   EXPECT_EQ(sparse.sampled, (std::vector<std::int64_t>{1}));
 }
 
+TEST(ZesrecNet, LeavesAFixedDummyAsItStarts) {
+  Options options = tiny("map");
+  options.dummy = "fixed";
+  options.dummy_init = 0.0;
+  Tiny fixed(options);
+  Tiny trained(tiny("map"));
+
+  fixed.objective().total.backward();
+  trained.objective().total.backward();
+
+  const torch::Tensor dummy = fixed.net->named_parameters()["dummy"];
+  EXPECT_EQ(dummy.abs().max().item<double>(), 0.0);
+  EXPECT_FALSE(dummy.grad().defined());
+  EXPECT_GT(trained.net->named_parameters()["dummy"].grad().abs().max().item<double>(), 0.0);
+}
+
+TEST(ZesrecNet, DropsOutWhereItIsAskedTo) {
+  const auto states = [](const char* places, bool training) {
+    Options options = tiny("vanilla");
+    options.dim = 16;
+    options.dropout = 0.5;
+    options.dropout_places = places;
+    Tiny tiny_net(options);
+    tiny_net.net->train(training);
+    const torch::Tensor values = tiny_net.net->item_means(tiny_net.corpus.items, false);
+    const SequenceBatch batch = tiny_batch();
+    return tiny_net.net->user_states(values, batch.inputs, batch, nullptr, false, Rng(9));
+  };
+  const auto zeros = [](const torch::Tensor& u) { return u.eq(0.0).sum().item<std::int64_t>(); };
+  const torch::Tensor whole = states("both", false);
+
+  EXPECT_EQ(zeros(states("inputs", true)), 0);
+  EXPECT_FALSE(torch::equal(states("inputs", true), whole));
+  const torch::Tensor dropped = states("outputs", true);  // of 80 values about 40 are left, doubled
+  EXPECT_GT(zeros(dropped), 20);
+  EXPECT_LT(
+      (torch::where(dropped.eq(0.0), dropped, dropped - 2.0 * whole)).abs().max().item<double>(),
+      1e-12);
+  EXPECT_GT(zeros(states("both", true)), 20);
+}
+
+TEST(ZesrecNet, DrawsTheMeansWithoutNoise) {
+  Options options = tiny("full");
+  options.noise = 0.0;
+  Tiny quiet(options);
+  options.noise = 2.0;
+  Tiny loud(options);
+  options.noise = 1.0;
+  Tiny plain(options);
+  const torch::Tensor means = quiet.net->item_means(quiet.corpus.items, false);
+  const auto draw = [](const Tiny& one) { return one.net->item_draw(one.corpus.items, Rng(9)); };
+
+  EXPECT_TRUE(torch::equal(draw(quiet), means));
+  EXPECT_LT(((draw(loud) - means) - 2.0 * (draw(plain) - means)).abs().max().item<double>(), 1e-12);
+}
+
 }  // namespace
 }  // namespace kindling::zesrec

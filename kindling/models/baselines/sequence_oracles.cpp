@@ -28,9 +28,9 @@ namespace {
 constexpr std::int64_t kWidth = 128;
 
 // Options of ZESRec that make no sense here: offsets, variational parts, and what the name decides.
-constexpr std::string_view kHidden[] = {"variant", "network",  "lambda_v",       "offset_init",
-                                        "offsets", "bound",    "lambda_u",       "inference",
-                                        "samples", "residual", "residual_decay", "learning_rate"};
+constexpr std::string_view kHidden[] = {
+    "variant",   "network", "lambda_v", "offset_init", "offsets",        "bound",        "lambda_u",
+    "inference", "samples", "noise",    "residual",    "residual_decay", "learning_rate"};
 // The same for a model without texts.
 constexpr std::string_view kTextOnly[] = {"activation", "input_scale", "whiten_exponent",
                                           "unit_rows", "item_init"};

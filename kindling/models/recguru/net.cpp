@@ -1,9 +1,11 @@
 #include "kindling/models/recguru/net.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
+#include "kindling/kernels/dropout_mask.h"
 #include "kindling/kernels/packed_attention.h"
 #include "kindling/nn/tensors.h"
 #include "kindling/nn/user_network.h"
@@ -69,7 +71,10 @@ std::vector<std::int64_t> lengths_of(const PackedRows& rows) {
 }
 
 Decoder::Decoder(const Options& options, bool user_vector, Rng& rng)
-    : dim_(options.dim), heads_(options.heads), dropout_(options.dropout) {
+    : dim_(options.dim),
+      heads_(options.heads),
+      dropout_(options.dropout),
+      full_(options.user_attention == "full") {
   for (std::int64_t layer = 0; layer < options.layers; ++layer) {
     blocks_.push_back(
         register_module(fmt::format("layer{}", layer),
@@ -87,8 +92,41 @@ Decoder::Decoder(const Options& options, bool user_vector, Rng& rng)
     user.out_bias = add("out_bias", out.bias);
     user.gain = add("norm_gain", torch::ones({dim_}));
     user.shift = add("norm_shift", torch::zeros({dim_}));
+    if (full_) {
+      Rng apart = rng.fork("user attention");  // all other weights start as without them
+      user.query_weight = add("query_weight", nn::linear_start(dim_, dim_, apart).weight);
+      user.key_weight = add("key_weight", nn::linear_start(dim_, dim_, apart).weight);
+    }
     user_.push_back(user);
   }
+}
+
+// h stands once for each of the encoder's rows as key and value; pads behind them are masked.
+torch::Tensor Decoder::full_attention(const UserLayer& user, const torch::Tensor& x,
+                                      const torch::Tensor& h, const torch::Tensor& owner,
+                                      std::span<const std::int64_t> keys, double p,
+                                      Rng& rng) const {
+  const std::int64_t n = x.size(0);
+  const std::int64_t width = dim_ / heads_;
+  const std::int64_t most = keys.empty() ? 0 : *std::max_element(keys.begin(), keys.end());
+  const auto rows_of = [&](const torch::Tensor& each) {  // [B, D] -> [N, heads, most, width]
+    return each.index_select(0, owner).view({n, heads_, 1, width}).expand({n, heads_, most, width});
+  };
+  const torch::Tensor query = x.mm(user.query_weight.t()).view({n, heads_, 1, width});
+  const torch::Tensor key = rows_of(h.mm(user.key_weight.t()));
+  const torch::Tensor value = rows_of(torch::addmm(user.value_bias, h, user.value_weight.t()));
+  const torch::Tensor count = nn::index_tensor(keys, x.device()).index_select(0, owner);
+  const torch::Tensor pads = torch::arange(most, count.options()) >= count.view({n, 1, 1, 1});
+  torch::Tensor weights = query.matmul(key.transpose(2, 3)) / std::sqrt(static_cast<double>(width));
+  weights = weights.masked_fill(pads, -INFINITY).softmax(3);  // [N, heads, 1, most]
+  if (p > 0.0) {
+    torch::Tensor mask = torch::empty({n, heads_, 1, most}, torch::kFloat32);
+    kernels::dropout_mask(rng.next(), p, nn::floats_of(mask),
+                          static_cast<std::size_t>(mask.numel()));
+    weights = weights * mask.to(weights.options());
+  }
+  const torch::Tensor mixed = weights.matmul(value).view({n, dim_});
+  return torch::addmm(user.out_bias, mixed, user.out_weight.t());
 }
 
 torch::Tensor Decoder::add_user(std::size_t layer, const torch::Tensor& x,
@@ -99,7 +137,9 @@ torch::Tensor Decoder::add_user(std::size_t layer, const torch::Tensor& x,
   const torch::Tensor owner = owners(offsets).to(x.device());
   const double p = is_training() ? dropout_ : 0.0;
   torch::Tensor added;
-  if (p == 0.0) {
+  if (full_) {
+    added = full_attention(user, x, h, owner, keys, p, rng);
+  } else if (p == 0.0) {
     added = torch::addmm(user.out_bias, value, user.out_weight.t()).index_select(0, owner);
   } else {
     kernels::PackedAttention problem;

@@ -9,9 +9,11 @@
 //
 // The user vector stands repeated behind every position as key and value, so the attention over it
 // is W_o (W_v h + b_v) + b_o whatever the weights are: computed once a user [R4]. Attention dropout
-// leaves one random factor a head and position, kernels::dropout_shares.
+// leaves one random factor a head and position, kernels::dropout_shares. user_attention=full writes
+// it out instead, with W_q and W_k, for the same numbers.
 // Of the encoder's last layer only the [eos] row is computed: nothing reads the others.
-// Differs: W_q and W_k of the attention over the user vector do not exist: they never matter.
+// Differs: W_q and W_k of the attention over the user vector exist with user_attention=full only:
+//          they never matter.
 #pragma once
 
 #include <memory>
@@ -52,8 +54,13 @@ class Decoder : public torch::nn::Module {
   torch::Tensor add_user(std::size_t layer, const torch::Tensor& x,
                          std::span<const std::int64_t> offsets, const torch::Tensor& h,
                          std::span<const std::int64_t> keys, Rng& rng) const;
+  struct UserLayer;
+  torch::Tensor full_attention(const UserLayer& user, const torch::Tensor& x,
+                               const torch::Tensor& h, const torch::Tensor& owner,
+                               std::span<const std::int64_t> keys, double p, Rng& rng) const;
 
   struct UserLayer {
+    torch::Tensor query_weight, key_weight;  // W_q, W_k; user_attention=full
     torch::Tensor value_weight, value_bias;  // W_v, b_v
     torch::Tensor out_weight, out_bias;      // W_o, b_o
     torch::Tensor gain, shift;               // LN
@@ -61,6 +68,7 @@ class Decoder : public torch::nn::Module {
   std::int64_t dim_;
   std::int64_t heads_;
   double dropout_;
+  bool full_;  // user_attention
   std::vector<std::shared_ptr<nn::TransformerBlock>> blocks_;
   std::vector<UserLayer> user_;
 };

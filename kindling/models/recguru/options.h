@@ -20,6 +20,7 @@ struct Options {
   std::int64_t max_length = 100;
   double dropout = 0.5;
   std::string positions = "sinusoid";
+  std::string user_attention = "shortcut";
   double embedding_scale = 1.0;
   double input_scale = 1.0;
   // behaviour: losses
@@ -46,6 +47,7 @@ struct Options {
   double finetune_beta2 = 0.98;
   std::int64_t evaluate_every = 100;
   std::int64_t patience = 5;
+  std::string keep = "best";
   std::string recommender_start = "decoder";
   std::string finetune_user = "whole";
   bool finetune_reconstruction = true;
@@ -84,6 +86,9 @@ struct Options {
     field("dropout", dropout, kRate, "on inputs, attention weights and the feed-forward half");
     field("positions", positions, one_of({"sinusoid", "learned"}),
           "position vectors: fixed sinusoids (code), or trained for each domain (paper) [R2]");
+    field("user_attention", user_attention, one_of({"shortcut", "full"}),
+          "attention over the user vector: once a user, or written out over its equal keys as in "
+          "paper and code; equal results, slower [R4]");
     field("embedding_scale", embedding_scale, kPositive,
           "deviation of the item vectors' normal start (framework default: 1)");
     field("input_scale", input_scale, kPositive,
@@ -133,6 +138,8 @@ struct Options {
           "steps of phase 3 between validations [R10, R14]");
     field("patience", patience, kNotNegative,
           "validations without a better HR@10 before phase 3 ends; 0: never [R10, R14]");
+    field("keep", keep, one_of({"best", "last"}),
+          "state that phase 3 leaves: of the best validation HR@10, or the last [R14]");
     field("recommender_start", recommender_start, one_of({"decoder", "random"}),
           "the recommender starts as the target's pre-trained decoder, or untrained [R3]");
     field("finetune_user", finetune_user, one_of({"whole", "past"}),
@@ -171,6 +178,7 @@ inline Options profile_options(const std::string& profile) {
     options.adversarial_steps = 180;
     options.finetune_steps = 180;
     options.patience = 0;
+    options.keep = "last";
     options.popular_negatives_from = 2.0 / 3.0;
   }
   return options;

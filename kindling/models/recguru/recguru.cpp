@@ -4,8 +4,8 @@
 //
 // Source: Li et al., "RecGURU: Adversarial Learning of Generalized User Representations for
 //         Cross-Domain Recommendation", WSDM 2022, and Chain123/RecGURU. specs/recguru.md lists
-//         where they differ or are silent (R1–R15); each is an option, docs/decisions/recguru.md
-//         the list.
+//         where they differ or are silent (R1–R15); docs/decisions/recguru.md says which option
+//         each is, and which two (R9, R15) are none.
 // Differs: the mask defects of the released cross-domain code are not reproduced in any profile:
 //          pads do not exist here.
 //

@@ -45,7 +45,7 @@ class Run {
       if (state_.step < total_steps()) run_phase();
       if (state_.finished) break;
     }
-    if (!best_.empty()) restore(best_, parameters());
+    if (!best_.empty() && options_.keep == "best") restore(best_, parameters());
     context_.history = state_.history;
     return facts();
   }

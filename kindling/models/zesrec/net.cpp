@@ -93,7 +93,7 @@ Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : optio
     weight_ = register_parameter("item_weight", item_weight(options, input_dim, rng));
     bias_ = register_parameter("item_bias", torch::zeros({d}));
   }
-  dummy_ = register_parameter("dummy", uniform_tensor({d}, 0.1, rng.fork("dummy")));
+  dummy_ = register_parameter("dummy", uniform_tensor({d}, options.dummy_init, rng.fork("dummy")));
   nn::UserNetworkOptions user;
   user.kind = options.network;
   user.dim = d;
@@ -153,7 +153,7 @@ torch::Tensor Net::item_means(const torch::Tensor& x, bool with_offsets) {
 torch::Tensor Net::item_draw(const torch::Tensor& x, const Rng& rng) {
   const torch::Tensor mean = linear(x, mean_weight_, mean_bias_);
   const torch::Tensor log_variance = torch::addmm(log_bias_, x, log_weight_.t());
-  return mean + (0.5 * log_variance).exp() * normal_like(mean, rng.fork("items"));
+  return mean + options_.noise * (0.5 * log_variance).exp() * normal_like(mean, rng.fork("items"));
 }
 
 Net::ItemSample Net::training_items(const torch::Tensor& x, const StepRows& step, bool penalty,
@@ -169,7 +169,7 @@ Net::ItemSample Net::training_items(const torch::Tensor& x, const StepRows& step
   if (options_.samples_vectors()) {
     const torch::Tensor mean = linear(x, mean_weight_, mean_bias_);
     const torch::Tensor log_variance = torch::addmm(log_bias_, x, log_weight_.t());
-    const torch::Tensor noise = normal_like(mean, rng.fork("items"));  // [Z18]
+    const torch::Tensor noise = options_.noise * normal_like(mean, rng.fork("items"));  // [Z18]
     sample.values = mean + (0.5 * log_variance).exp() * noise;
     sample.penalty = normal_kl(mean - prior, log_variance, options_.lambda_v);
     return sample;
@@ -229,10 +229,11 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
   const torch::Tensor index = nn::index_tensor(inputs, values.device());
   const torch::Tensor is_dummy = (index < 0).unsqueeze(1);
   const torch::Tensor known = values.index_select(0, index.clamp_min(0));
-  torch::Tensor x = torch::where(is_dummy, dummy_, known);  // [N, D]
+  const torch::Tensor dummy = options_.dummy == "fixed" ? dummy_.detach() : dummy_;
+  torch::Tensor x = torch::where(is_dummy, dummy, known);  // [N, D]
   const torch::Tensor last = x;
   const double p = is_training() ? options_.dropout : 0.0;
-  if (p > 0) {
+  if (p > 0 && options_.dropout_places != "outputs") {
     Rng stream = rng.fork("dropout.in");
     x = nn::dropout(x, p, stream);
   }
@@ -250,13 +251,13 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
       if (user_penalty != nullptr) {
         *user_penalty = normal_kl(u - run(user_, 0), log_variance, options_.lambda_u).sum();
       }
-      u = u + (0.5 * log_variance).exp() * normal_like(u, rng.fork("users"));
+      u = u + options_.noise * (0.5 * log_variance).exp() * normal_like(u, rng.fork("users"));
     }
   } else {
     u = run(user_, 0);
   }
   if (residual_.defined()) u = u + residual_ * recent(last, batch, carried);
-  if (p > 0) {
+  if (p > 0 && options_.dropout_places != "inputs") {
     Rng stream = rng.fork("dropout.out");
     u = nn::dropout(u, p, stream);
   }

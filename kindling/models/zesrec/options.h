@@ -28,6 +28,9 @@ struct Options {
   double residual = 0.0;
   double residual_decay = 0.0;
   double dropout = 0.2;
+  std::string dropout_places = "both";
+  std::string dummy = "trained";
+  double dummy_init = 0.1;
   double lambda_v = 100.0;
   double offset_init = 0.0;
   std::string offsets = "auto";
@@ -35,6 +38,7 @@ struct Options {
   double lambda_u = 100.0;
   std::string inference = "map";
   std::int64_t samples = 10;
+  double noise = 1.0;
   // behaviour: training
   SequenceOptions sequences;
   double validation_share = 0.1;
@@ -108,6 +112,11 @@ struct Options {
     field("residual_decay", residual_decay, between(0, 1),
           "the path reads the mean of the history weighted by this^age; 0: the last item alone");
     field("dropout", dropout, kRate, "on inputs and outputs of the user network [Z13]");
+    field("dropout_places", dropout_places, one_of({"both", "inputs", "outputs"}),
+          "of the user network; a TCN's own dropout between layers stays [Z13]");
+    field("dummy", dummy, one_of({"trained", "fixed"}),
+          "vector of the item in front of every sequence: trained, or left as it starts [Z8]");
+    field("dummy_init", dummy_init, kNotNegative, "it starts uniform in ±this; 0: at zero [Z8]");
     field("lambda_v", lambda_v, kNotNegative,
           "precision of the item offsets; acts as lambda_v / training targets [Z14]");
     field("offset_init", offset_init, kNotNegative,
@@ -121,6 +130,9 @@ struct Options {
     field("inference", inference, one_of({"map", "mc"}),
           "variant=full: use the means, or average softmax probabilities over samples");
     field("samples", samples, between(1, 10'000), "inference=mc: number of samples");
+    field("noise", noise, kNotNegative,
+          "variant=full: factor on the noise of item vectors, drawn for every item and batch, and "
+          "of user vectors; 0: the means [Z18]");
   }
 
   template <class Visitor>

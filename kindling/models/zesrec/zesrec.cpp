@@ -1,7 +1,9 @@
 // ZESRec: a sequence model over text vectors, trained on one domain, used unchanged on another.
 //
 // Source: Ding, Deoras, Wang, Wang, "Zero-Shot Recommender Systems"; no code by the authors is
-//         public. specs/zesrec.md lists where the paper is silent (Z1–Z23); each is an option.
+//         public. specs/zesrec.md lists where the paper is silent (Z1–Z23);
+//         docs/decisions/zesrec.md says which option each is, and which three (Z4, Z6, Z7) are
+//         none.
 // Differs: item vectors are divided by their mean norm [Z22]: with raw ones training fails.
 //
 //   text vectors of the domain -> W x + b -> item vectors -> f_seq over the history -> user vector
