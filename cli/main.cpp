@@ -46,8 +46,9 @@ void add_common(CLI::App& verb, Common& common) {
 
 CLI::Validator not_negative() {
   return {[](std::string& text) {
-            return text.starts_with('-') ? fmt::format("must not be negative, is {}", text)
-                                         : std::string();
+            return text.find('-') != std::string::npos
+                       ? fmt::format("must not be negative, is {}", text)
+                       : std::string();
           },
           ""};
 }

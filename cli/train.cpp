@@ -166,7 +166,7 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_flag("--resume", run.resume, "go on from the checkpoint in OUT.ckpt");
   verb->add_flag("--force", run.force, "replace an existing model directory");
   verb->add_option("--max-minutes", run.max_minutes, "stop after this time; 0: no limit")
-      ->check(not_negative());
+      ->check(CLI::NonNegativeNumber);
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_train(*arguments, common); });
 }

@@ -25,7 +25,7 @@ void add_common(CLI::App& verb, Common& common);
 // Errors: kBadOption for one without a key or without '='.
 OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag);
 
-// Refuses "-1": an unsigned option would take it for a huge number.
+// For unsigned options, which would take "-1" for a huge number.
 CLI::Validator not_negative();
 
 // One JSON document on stdout; nothing else may be printed there under --json.

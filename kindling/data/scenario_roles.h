@@ -1,13 +1,11 @@
 // Which scenarios are learnt from, which choose the model and which test it.
 //
-//   assign_roles(tasks, is_test, options, rng, set);   // fills set.meta_train, validation,
-//   meta_test
+//   assign_roles(tasks, is_test, options, rng, set);   // set.meta_train, validation, meta_test
 //
-// tasks: all scenarios in order of names, with all their pairs; set.world is there already (it
-// knows the items' categories). Validation is options.validation_share of those that are not for
-// test [S3]: scenarios at random, or whole branches of the category tree, and then as new to the
-// learner as test's are. Items that are asked leave what is learnt (overlap=separate). Source:
-// specs/s2meta.md 2. Internal to build_scenarios().
+// tasks: all scenarios in order of names, with all their pairs. Validation is a share
+// options.validation_share, drawn at random, of those that are not for test [S3]. Items that are
+// asked leave what is learnt (overlap=separate). Source: specs/s2meta.md 2. Internal to
+// build_scenarios().
 #pragma once
 
 #include <vector>
