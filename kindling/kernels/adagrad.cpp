@@ -40,16 +40,6 @@ void adagrad(float* parameters, const float* gradient, float* sums, std::size_t 
   });
 }
 
-void adagrad_rows(float* parameters, const float* gradient, float* sums, const std::int64_t* rows,
-                  std::size_t count, std::size_t dim, const AdagradStep& step) {
-  parallel_for(count, 64, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t at = static_cast<std::size_t>(rows[i]) * dim;
-      update(parameters + at, gradient + i * dim, sums + at, dim, step);
-    }
-  });
-}
-
 namespace {
 
 // Rows stand anywhere in tables larger than the near caches: fetched some groups ahead.

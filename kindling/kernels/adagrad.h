@@ -27,11 +27,6 @@ struct AdagradStep {
 void adagrad(float* parameters, const float* gradient, float* sums, std::size_t count,
              const AdagradStep& step);
 
-// The same for some rows of parameters and sums [.., dim]: row rows[i] takes gradient [i, dim]. No
-// row may occur twice. The penalty acts on these rows only (the lazy form).
-void adagrad_rows(float* parameters, const float* gradient, float* sums, const std::int64_t* rows,
-                  std::size_t count, std::size_t dim, const AdagradStep& step);
-
 // Gradients that belong together: row rows[i] takes the sum of those at members[first[i]] …
 // members[first[i + 1]]. No row may occur twice.
 struct RowGroups {
@@ -40,7 +35,8 @@ struct RowGroups {
   const std::uint32_t* members;  // rows of the gradient
   std::size_t count;
 };
-// adagrad_rows with the sums made on the way, in the order of the members. gradient [.., dim].
+// The same step for some rows of parameters and sums [.., dim], each by the sum of its gradients
+// [.., dim] in the order of the members. The penalty acts on these rows only (the lazy form).
 void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
                         const RowGroups& groups, std::size_t dim, const AdagradStep& step);
 

@@ -44,9 +44,12 @@ TEST(Adagrad, TouchesOnlyTheRowsNamed) {
   std::vector<float> p(6, 1.0F), sums(6, 0.0F);
   const std::vector<float> g{2.0F, 0.0F};
   const std::vector<std::int64_t> rows{1};
+  const std::vector<std::uint32_t> first{0, 1};
+  const std::vector<std::uint32_t> members{0};
 
-  adagrad_rows(p.data(), g.data(), sums.data(), rows.data(), 1, 2,
-               {.rate = 0.5F, .epsilon = 0.0F, .decay = 1.0F});
+  adagrad_row_groups(p.data(), g.data(), sums.data(),
+                     {rows.data(), first.data(), members.data(), 1}, 2,
+                     {.rate = 0.5F, .epsilon = 0.0F, .decay = 1.0F});
 
   EXPECT_EQ(p, (std::vector<float>{1.0F, 1.0F, 0.5F, 0.5F, 1.0F, 1.0F}));
   EXPECT_EQ(sums, (std::vector<float>{0.0F, 0.0F, 9.0F, 1.0F, 0.0F, 0.0F}));
