@@ -15,6 +15,7 @@ namespace kindling {
 namespace {
 
 const std::vector<std::int64_t> kCutoffs{5, 10, 20};
+const std::string kWarm = "warm:";  // metrics of the queries whose true item was trained on
 
 struct PairSettings {
   std::string candidates = "popularity:199";
@@ -152,6 +153,10 @@ class TwoDomainCells final : public CellRunner {
  public:
   std::vector<std::string> protocols() const override { return {"leave-two-out"}; }
   std::vector<OptionInfo> settings() const override { return describe_options(PairSettings{}); }
+  bool has_metric(const std::string& metric) const override {
+    return CellRunner::has_metric(metric) ||
+           (metric.starts_with(kWarm) && is_metric(metric.substr(kWarm.size())));
+  }
   std::vector<std::string> roles(const std::string&) const override { return {"source", "target"}; }
   void check(const std::string& model, const OptionValues& options) const override {
     if (find_model(model).needs_text) {
@@ -198,9 +203,16 @@ class TwoDomainCells final : public CellRunner {
         result.metrics[fmt::format("{}:{}", among, metric)] = value;
       }
     }
+    MetricTable warm(kCutoffs);
     for (const QueryResult& query : evaluation.queries) {
       result.ranks.push_back(static_cast<float>(evaluation.rank(query)));
+      if (!query.cold) warm.add(evaluation.rank(query));
     }
+    if (warm.queries() > 0) {
+      const Json among = warm.to_json();
+      for (const auto& [metric, value] : among.items()) result.metrics[kWarm + metric] = value;
+    }
+    result.more["warm_queries"] = warm.queries();
     result.queries = queries_fingerprint(pair.target, evaluation);
     result.more["queries"] = evaluation.queries.size();
     result.more["candidates"] = evaluation.candidates;

@@ -2,7 +2,8 @@
 // items ranked among fixed lists.
 //
 //   two-domain   leave-two-out; the overlap may be thinned and the users capped first; metrics
-//                among popularity-drawn lists, and "full:…", "uniform:…" beside them
+//                among popularity-drawn lists, "full:…" and "uniform:…" beside them, and
+//                "warm:…" of the queries whose true item has an event in the train part
 //
 // Thinning, caps and lists follow from `data_seed` alone: every model, every seed and both
 // directions of a pair see the same users and the same candidates [R12].

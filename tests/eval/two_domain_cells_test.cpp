@@ -55,6 +55,31 @@ TEST_F(TwoDomainCell, RanksAmongListsWithUniformOnesAndTheCatalogueBeside) {
             result.metrics["uniform:hr@10"].get<double>());
 }
 
+// A user of the target whose last item nobody else has: his query is not warm.
+TEST_F(TwoDomainCell, TellsQueriesWithATrainedAnswer) {
+  DatasetBuilder builder(false);
+  for (int u = 0; u < 40; ++u) {
+    const UserId user = builder.user("u" + std::to_string(u));
+    for (int t = 0; t < 5; ++t) builder.add(user, builder.item(std::to_string((u + t) % 30)), 0);
+  }
+  for (const char* item : {"1", "2", "3", "nobody's"}) {
+    builder.add(builder.user("alone"), builder.item(item), 0);
+  }
+  save_dataset(std::move(builder).build("cold"), dir_.file("cold"));
+  task_.data["target"] = dir_.file("cold");
+
+  const CellResult result = two_domain_cells().run(task_);
+
+  EXPECT_EQ(result.more["queries"], 41);
+  EXPECT_EQ(result.more["warm_queries"], 40);
+  ASSERT_TRUE(result.metrics.contains("warm:hr@10"));
+  // POP puts an item without events behind all others: a miss among 41 queries.
+  EXPECT_NEAR(result.metrics["hr@10"].get<double>() * 41,
+              result.metrics["warm:hr@10"].get<double>() * 40, 1e-6);
+  EXPECT_TRUE(two_domain_cells().has_metric("warm:ndcg@10"));
+  EXPECT_FALSE(two_domain_cells().has_metric("warm:nonsense"));
+}
+
 TEST_F(TwoDomainCell, ThinsTheOverlapAlikeInBothDirections) {
   task_.settings["overlap"] = 0.5;
   const CellResult there = two_domain_cells().run(task_);
