@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Sums up what GoogleTest wrote (one JSON file a binary) and what ctest wrote (ctest.xml).
+"""Sums up what GoogleTest wrote (NAME_test.xml, one a binary) and what ctest wrote (ctest.xml).
 
-A test binary that crashed or ran out of time leaves no JSON file; it counts as one failure.
+A test binary that crashed or ran out of time leaves no file; it counts as one failure.
 Prints skipped tests with their reasons, then "N passed, N failed" as the last line.
 """
-import json
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -15,17 +14,17 @@ def main(folder: Path) -> int:
     passed = failed = 0
     skipped = Counter()
     failed_binaries = set()
-    for path in sorted(folder.glob("*.json")):
-        for suite in json.loads(path.read_text())["testsuites"]:
-            for case in suite["testsuite"]:
-                if case["result"] == "SKIPPED":
-                    reason = (case.get("skipped") or [{}])[0].get("message", "").strip()
-                    skipped[reason.splitlines()[-1] if reason else "no reason given"] += 1
-                elif case["result"] == "COMPLETED" and "failures" in case:
-                    failed += 1
-                    failed_binaries.add(path.stem.removesuffix("_test"))
-                elif case["result"] == "COMPLETED":
-                    passed += 1
+    for path in sorted(folder.glob("*_test.xml")):
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            skip = case.find("skipped")
+            if skip is not None:
+                lines = (skip.get("message") or "").strip().splitlines()  # the first names the place
+                skipped[lines[-1] if len(lines) > 1 else "no reason given"] += 1
+            elif case.find("failure") is not None:
+                failed += 1
+                failed_binaries.add(path.stem.removesuffix("_test"))
+            elif case.get("result") == "completed":
+                passed += 1
     report = folder / "ctest.xml"
     entries = ElementTree.parse(report).getroot().iter("testcase") if report.exists() else []
     for entry in entries:

@@ -6,7 +6,7 @@ build=$1
 results=$PWD/$build/test_results
 rm -rf "$results"
 mkdir -p "$results"
-export GTEST_OUTPUT="json:$results/" GTEST_BRIEF=1
+export GTEST_OUTPUT="xml:$results/" GTEST_BRIEF=1
 export LSAN_OPTIONS="suppressions=$PWD/tools/lsan.supp:print_suppressions=0"
 # Waiting threads that spin take the cores from those that work when a machine is shared: the tests of
 # models then need four times as long.
