@@ -127,8 +127,11 @@ void run_train(TrainArguments arguments, const Common& common) {
                *epoch.validation_hr, format_seconds(epoch.seconds));
       return;
     }
-    log_info("epoch {}: loss {:.4f}, validation {:.4f}, N@20 {:.4f}, {}", epoch.epoch,
-             epoch.train_loss, epoch.validation_loss, epoch.validation_ndcg,
+    const std::string validation = std::isnan(epoch.validation_loss)
+                                       ? ""
+                                       : fmt::format(", validation {:.4f}, N@20 {:.4f}",
+                                                     epoch.validation_loss, epoch.validation_ndcg);
+    log_info("epoch {}: loss {:.4f}{}, {}", epoch.epoch, epoch.train_loss, validation,
              format_seconds(epoch.seconds));
   };
   std::signal(SIGINT, note_signal);

@@ -1,5 +1,6 @@
 #include "kindling/eval/next_item_cells.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -147,10 +148,10 @@ void fit_next_item_cell(const CellTask& task, NextItemCell& cell) {
 Json history_json(const std::vector<EpochRecord>& history) {
   Json curve = Json::array();
   for (const EpochRecord& epoch : history) {
-    curve.push_back({{"epoch", epoch.epoch},
-                     {"train_loss", epoch.train_loss},
-                     {"validation_loss", epoch.validation_loss},
-                     {"validation_ndcg", epoch.validation_ndcg}});
+    curve.push_back({{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}});
+    if (std::isnan(epoch.validation_loss)) continue;
+    curve.back()["validation_loss"] = epoch.validation_loss;
+    curve.back()["validation_ndcg"] = epoch.validation_ndcg;
   }
   return curve;
 }
@@ -173,7 +174,10 @@ CellResult evaluate_next_item_cell(const NextItemCell& cell) {
     for (const EpochRecord& epoch : cell.context.history) {
       if (epoch.validation_loss < best->validation_loss) best = &epoch;
     }
-    all.more["validation"] = {{"loss", best->validation_loss}, {"ndcg@20", best->validation_ndcg}};
+    if (!std::isnan(best->validation_loss)) {
+      all.more["validation"] = {{"loss", best->validation_loss},
+                                {"ndcg@20", best->validation_ndcg}};
+    }
   }
   return all;
 }

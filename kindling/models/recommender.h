@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -51,9 +52,10 @@ struct TrainTask {
 struct EpochRecord {
   std::int64_t epoch = 0;  // 1-based
   double train_loss = 0.0;
-  double validation_loss = 0.0;  // NaN, as the next, where nothing was validated
-  double validation_ndcg = 0.0;  // N@20 on the source's validation users
-  double seconds = 0.0;          // since the start of training, over all resumed parts
+  // On the source's validation users; NaN where nothing was validated.
+  double validation_loss = std::numeric_limits<double>::quiet_NaN();
+  double validation_ndcg = std::numeric_limits<double>::quiet_NaN();  // N@20
+  double seconds = 0.0;  // since the start of training, over all resumed parts
   double learning_rate = 0.0;
   std::optional<double> validation_hr = std::nullopt;  // HR@10 by FitContext::validate, when asked
 };

@@ -1,6 +1,7 @@
 #include "kindling/models/train_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 
@@ -197,7 +198,7 @@ ModelRecord run_training(const TrainRun& run) {
       }
       continue;
     }
-    if (record.metrics.contains("validation_hr@10")) continue;
+    if (record.metrics.contains("validation_hr@10") || std::isnan(epoch.validation_loss)) continue;
     if (!record.metrics.empty() &&
         epoch.validation_loss >= record.metrics["validation_loss"].get<double>()) {
       continue;

@@ -1,6 +1,7 @@
 // Training runs from directories to a model directory: what is left behind, and what is said.
 #include "kindling/models/train_run.h"
 
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -60,6 +61,15 @@ class TrainingRun : public ::testing::Test {
 };
 
 const OptionValues kThreeRates = {{"dim", "8"}, {"epochs", "3"}, {"learning_rates", "1,0.1,0.01"}};
+
+TEST_F(TrainingRun, RecordsNoValidationWhereThereWasNone) {
+  const ModelRecord record = run_training(run("bprmf", {{"epochs", "2"}}));
+
+  ASSERT_EQ(record.history.size(), 2U);
+  EXPECT_TRUE(std::isnan(record.history[1].validation_loss));
+  EXPECT_TRUE(std::isnan(record.history[1].validation_ndcg));
+  EXPECT_FALSE(record.metrics.contains("validation_loss"));
+}
 
 TEST_F(TrainingRun, LeavesTheModelAlone) {
   run_training(run("gru4rec", kThreeRates));

@@ -14,7 +14,7 @@ EpochRecord record_from_json(const Json& r) {
   EpochRecord record;
   record.epoch = r.at(0).get<std::int64_t>();
   record.train_loss = r.at(1).get<double>();
-  record.validation_loss = r.at(2).get<double>();
+  if (!r.at(2).is_null()) record.validation_loss = r.at(2).get<double>();
   record.seconds = r.at(3).get<double>();
   record.learning_rate = r.at(4).get<double>();
   if (!r.at(5).is_null()) record.validation_hr = r.at(5).get<double>();

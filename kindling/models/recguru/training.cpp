@@ -280,7 +280,6 @@ class Run {
     EpochRecord record;
     record.epoch = static_cast<std::int64_t>(state_.history.size()) + 1;
     record.train_loss = state_.loss_sum / static_cast<double>(steps);
-    record.validation_loss = record.train_loss;
     record.seconds = seconds();
     record.learning_rate = optimizer_->learning_rate();
     state_.loss_sum = 0.0;
