@@ -1,12 +1,14 @@
-// An array aligned for vector loads, zeroed when made. Moves, never copies.
+// An array aligned for vector loads, on large pages when it is large, zeroed when made. Moves,
+// never copies.
 //
 //   AlignedArray<float> panel(96 * depth);
 //   panel.data()[0] = 1.0F;
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
+
+#include "kindling/kernels/large_pages.h"
 
 namespace kindling::kernels {
 
@@ -14,23 +16,18 @@ template <class T>
 class AlignedArray {
  public:
   AlignedArray() = default;
-  explicit AlignedArray(std::size_t count) : storage_(count + kBytes / sizeof(T)) {
-    const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-    shift_ = (kBytes - address % kBytes) % kBytes / sizeof(T);
-  }
+  explicit AlignedArray(std::size_t count) : storage_(count) {}
   AlignedArray(AlignedArray&&) noexcept = default;
   AlignedArray& operator=(AlignedArray&&) noexcept = default;
   AlignedArray(const AlignedArray&) = delete;
   AlignedArray& operator=(const AlignedArray&) = delete;
 
-  T* data() { return storage_.data() + shift_; }
-  const T* data() const { return storage_.data() + shift_; }
+  T* data() { return storage_.data(); }
+  const T* data() const { return storage_.data(); }
   std::size_t bytes() const { return storage_.size() * sizeof(T); }
 
  private:
-  static constexpr std::size_t kBytes = 64;
-  std::vector<T> storage_;
-  std::size_t shift_ = 0;
+  std::vector<T, LargePages<T>> storage_;
 };
 
 }  // namespace kindling::kernels

@@ -139,11 +139,25 @@ void multiply_last_panel(const Layout& layout, const float* x, std::size_t rows,
 
 }  // namespace
 
+std::size_t PackedMatrix::size(std::size_t out, std::size_t in) {
+  return (out + kPanel - 1) / kPanel * kPanel * in;
+}
+
 PackedMatrix::PackedMatrix(const float* weight, std::size_t out, std::size_t in)
-    : out_(out), in_(in), panels_((out + kPanel - 1) / kPanel * kPanel * in) {
-  for (std::size_t o = 0; o < out; ++o) {
-    float* column = panels_.data() + o / kPanel * kPanel * in + o % kPanel;
-    for (std::size_t d = 0; d < in; ++d) column[d * kPanel] = weight[o * in + d];
+    : out_(out), in_(in), own_(size(out, in)), panels_(own_.data()) {
+  pack(weight, own_.data());
+}
+
+PackedMatrix::PackedMatrix(const float* weight, std::size_t out, std::size_t in, float* room)
+    : out_(out), in_(in), panels_(room) {
+  std::fill_n(room, size(out, in), 0.0F);
+  pack(weight, room);
+}
+
+void PackedMatrix::pack(const float* weight, float* room) const {
+  for (std::size_t o = 0; o < out_; ++o) {
+    float* column = room + o / kPanel * kPanel * in_ + o % kPanel;
+    for (std::size_t d = 0; d < in_; ++d) column[d * kPanel] = weight[o * in_ + d];
   }
 }
 
@@ -158,7 +172,7 @@ void PackedMatrix::multiply(const float* x, std::size_t x_stride, std::size_t ro
     const std::size_t count = std::min(kBlockRows, rows - first);
     const float* block = x + first * x_stride;
     for (std::size_t o = 0; o < out_; o += kPanel) {
-      const float* panel = panels_.data() + o * in_;
+      const float* panel = panels_ + o * in_;
       float* target = y + first * y_stride + o;
       const float* start = from == nullptr ? nullptr : from + first * y_stride + o;
       if (o + kPanel <= out_) {

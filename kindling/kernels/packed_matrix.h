@@ -21,6 +21,10 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
   PackedMatrix(const float* weight, std::size_t out, std::size_t in);
+  // Packs into `room` of size(out, in) values, which must live as long: several matrices share an
+  // array.
+  PackedMatrix(const float* weight, std::size_t out, std::size_t in, float* room);
+  static std::size_t size(std::size_t out, std::size_t in);
 
   std::size_t out() const { return out_; }
   std::size_t in() const { return in_; }
@@ -33,9 +37,12 @@ class PackedMatrix {
                 std::size_t y_stride) const;
 
  private:
+  void pack(const float* weight, float* room) const;
+
   std::size_t out_ = 0;
   std::size_t in_ = 0;
-  AlignedArray<float> panels_;  // [panels, in, outputs of a panel]; 0 behind the last output
+  AlignedArray<float> own_;
+  const float* panels_ = nullptr;  // [panels, in, outputs of a panel]; 0 behind the last output
 };
 
 // The same sums in double: the answer the other is held to.

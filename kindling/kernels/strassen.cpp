@@ -63,7 +63,9 @@ StrassenMatrix::StrassenMatrix(const float* weight, std::size_t out, std::size_t
   }
   const std::size_t width = out / 2;
   const std::size_t depth = in / 2;
-  const auto pack = [&](double b11, double b12, double b21, double b22) {
+  const std::size_t size = PackedMatrix::size(width, depth);
+  packed_ = AlignedArray<float>(products_.size() * size);
+  const auto pack = [&](Product which, double b11, double b12, double b21, double b22) {
     std::vector<float> sum(width * depth);
     for (std::size_t o = 0; o < width; ++o) {
       for (std::size_t d = 0; d < depth; ++d) {
@@ -73,15 +75,15 @@ StrassenMatrix::StrassenMatrix(const float* weight, std::size_t out, std::size_t
             static_cast<float>(b11 * top[0] + b12 * low[0] + b21 * top[depth] + b22 * low[depth]);
       }
     }
-    return PackedMatrix(sum.data(), width, depth);
+    products_[which] = PackedMatrix(sum.data(), width, depth, packed_.data() + which * size);
   };
-  products_[kFirst] = pack(1, 0, 0, 0);
-  products_[kSecond] = pack(0, 0, 1, 0);
-  products_[kTopRight] = pack(1, -1, 0, 1);
-  products_[kRight] = pack(0, -1, 0, 1);
-  products_[kLeft] = pack(-1, 1, 1, -1);
-  products_[kDifference] = pack(-1, 1, 0, 0);
-  products_[kLast] = pack(0, 0, 0, 1);
+  pack(kFirst, 1, 0, 0, 0);
+  pack(kSecond, 0, 0, 1, 0);
+  pack(kTopRight, 1, -1, 0, 1);
+  pack(kRight, 0, -1, 0, 1);
+  pack(kLeft, -1, 1, 1, -1);
+  pack(kDifference, -1, 1, 0, 0);
+  pack(kLast, 0, 0, 0, 1);
 }
 
 void StrassenMatrix::multiply(const float* x, std::size_t rows, std::vector<float>& scratch,

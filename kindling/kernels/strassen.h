@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "kindling/kernels/aligned_array.h"
 #include "kindling/kernels/packed_matrix.h"
 
 namespace kindling::kernels {
@@ -42,6 +43,7 @@ class StrassenMatrix {
   std::size_t out_ = 0;
   std::size_t in_ = 0;
   PackedMatrix plain_;                    // of odd sizes
+  AlignedArray<float> packed_;            // of all products
   std::array<PackedMatrix, 7> products_;  // [out / 2, in / 2] each
 };
 

@@ -14,6 +14,7 @@
 #include "kindling/base/parallel.h"
 #include "kindling/kernels/attention.h"
 #include "kindling/kernels/gelu.h"
+#include "kindling/kernels/large_pages.h"
 #include "kindling/kernels/layer_norm.h"
 #include "kindling/kernels/strassen.h"
 
@@ -140,12 +141,14 @@ struct BertEncoder::Weights {
 };
 
 struct BertEncoder::Scratch {
-  std::vector<std::size_t> first;   // row of each text's first token
-  std::vector<std::size_t> length;  // its tokens
-  std::size_t rows = 0;             // T: of all texts, each an even number
-  Floats x;                         // [T, D]
-  Floats wide;                      // [T, max(3D, F)]: q, k, v, then the feed-forward layer
-  Floats context;                   // [T, D]
+  std::vector<std::size_t> first;                       // row of each text's first token
+  std::vector<std::size_t> length;                      // its tokens
+  std::size_t rows = 0;                                 // T: of all texts, each an even number
+  std::vector<float, kernels::LargePages<float>> room;  // what the following point into
+  float* x = nullptr;                                   // [T, D]
+  float* context = nullptr;                             // [T, D]
+  float* mixed = nullptr;                               // [T, D]
+  float* wide = nullptr;  // [T, max(3D, F)]: q, k, v, then the feed-forward layer
   Floats attention;
   Floats products;
 };
@@ -220,21 +223,22 @@ void BertEncoder::encode_chunk(std::span<const std::vector<TokenId>> sequences,
     scratch.length.push_back(sequences[i].size());
     scratch.rows += even(sequences[i].size());
   }
-  const auto grow = [](Floats& buffer, std::size_t size) {
-    if (buffer.size() < size) buffer.resize(size);
-  };
-  grow(scratch.x, scratch.rows * bert.width);
-  grow(scratch.context, scratch.rows * bert.width);
-  grow(scratch.wide, scratch.rows * std::max(3 * bert.width, bert.inner));
+  const std::size_t narrow = scratch.rows * bert.width;
+  const std::size_t needed = 3 * narrow + scratch.rows * std::max(3 * bert.width, bert.inner);
+  if (scratch.room.size() < needed) scratch.room.resize(needed);
+  scratch.x = scratch.room.data();
+  scratch.context = scratch.x + narrow;
+  scratch.mixed = scratch.context + narrow;
+  scratch.wide = scratch.mixed + narrow;
 
   for (std::size_t s = 0; s < order.size(); ++s) {
-    float* rows = scratch.x.data() + scratch.first[s] * bert.width;
+    float* rows = scratch.x + scratch.first[s] * bert.width;
     embed(sequences[order[s]], rows);
     clear_last_row(scratch.length[s], bert.width, rows);
   }
   for (std::size_t l = 0; l < bert.layers; ++l) run_layer(l, scratch);
   for (std::size_t s = 0; s < order.size(); ++s) {
-    pool(scratch.x.data() + scratch.first[s] * bert.width, scratch.length[s], out.row(order[s]));
+    pool(scratch.x + scratch.first[s] * bert.width, scratch.length[s], out.row(order[s]));
   }
 }
 
@@ -259,30 +263,29 @@ void BertEncoder::run_layer(std::size_t number, Scratch& scratch) const {
   const std::size_t d = bert.width;
   const std::size_t tokens = scratch.rows;
   const auto epsilon = static_cast<float>(bert.epsilon);
-  float* x = scratch.x.data();
-  float* wide = scratch.wide.data();
-  float* context = scratch.context.data();
+  float* x = scratch.x;
+  float* wide = scratch.wide;
+  float* context = scratch.context;
+  float* mixed = scratch.mixed;
 
   layer.query_key_value.multiply(x, tokens, scratch.products, wide);
   for (std::size_t s = 0; s < scratch.first.size(); ++s) {
-    float* mixed = context + scratch.first[s] * d;
+    float* rows = context + scratch.first[s] * d;
     kernels::attention({scratch.length[s], bert.heads, d / bert.heads},
                        wide + scratch.first[s] * 3 * d, layer.query_bias.data(), scratch.attention,
-                       mixed);
-    clear_last_row(scratch.length[s], d, mixed);
+                       rows);
+    clear_last_row(scratch.length[s], d, rows);
   }
-  float* mixed = wide;  // q, k and v are no longer needed
   layer.attention_out.multiply(context, tokens, scratch.products, mixed);
   kernels::add_layer_norm(
       {layer.attention_norm.gain.data(), layer.attention_norm.shift.data(), epsilon},
       layer.attention_bias.data(), x, tokens, d, mixed);
-  std::copy(mixed, mixed + tokens * d, context);
 
-  layer.inner.multiply(context, tokens, scratch.products, wide);
+  layer.inner.multiply(mixed, tokens, scratch.products, wide);
   kernels::add_bias_activate(bert.activation, layer.inner_bias.data(), tokens, bert.inner, wide);
   layer.outer.multiply(wide, tokens, scratch.products, x);
   kernels::add_layer_norm({layer.output_norm.gain.data(), layer.output_norm.shift.data(), epsilon},
-                          layer.outer_bias.data(), context, tokens, d, x);
+                          layer.outer_bias.data(), mixed, tokens, d, x);
 }
 
 void BertEncoder::pool(const float* states, std::size_t length, std::span<float> out) const {
