@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -40,6 +40,23 @@ static inline FloatLanes load_lanes(const float* values) {
 static inline void store_lanes(float* values, FloatLanes lanes) {
   std::memcpy(values, &lanes, sizeof(lanes));
 }
+// The first `count` < kFloatLanes of them; the others are 0 and are not written.
+static inline FloatLanes load_some(const float* values, std::size_t count) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << count) - 1U), values);
+#else
+  FloatLanes lanes{};
+  std::memcpy(&lanes, values, count * sizeof(float));
+  return lanes;
+#endif
+}
+static inline void store_some(float* values, FloatLanes lanes, std::size_t count) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(values, static_cast<__mmask16>((1U << count) - 1U), lanes);
+#else
+  std::memcpy(values, &lanes, count * sizeof(float));
+#endif
+}
 static inline FloatLanes all_lanes(float value) { return FloatLanes{} + value; }
 
 static inline float sum_lanes(FloatLanes lanes) {
@@ -48,25 +65,34 @@ static inline float sum_lanes(FloatLanes lanes) {
   return sum;
 }
 
+// Lane l <- lane l ^ half.
+static inline FloatLanes swap_lanes(FloatLanes lanes, std::size_t half) {
+#if defined(__clang__)  // knows shuffles with written-out numbers only
+  FloatLanes swapped;
+  for (std::size_t l = 0; l < kFloatLanes; ++l) swapped[l] = lanes[l ^ half];
+  return swapped;
+#else
+  IntLanes from;
+#pragma GCC unroll 16
+  for (std::size_t l = 0; l < kFloatLanes; ++l) from[l] = static_cast<std::int32_t>(l ^ half);
+  return __builtin_shuffle(lanes, from);
+#endif
+}
+
 // Half onto half: a quarter of the steps of one by one, and the error of a pairwise sum.
 static inline float tree_sum(FloatLanes lanes) {
-  float values[kFloatLanes];
-  store_lanes(values, lanes);
-  for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) {
-    for (std::size_t l = 0; l < half; ++l) values[l] += values[l + half];
-  }
-  return values[0];
+#pragma GCC unroll 4
+  for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) lanes += swap_lanes(lanes, half);
+  return lanes[0];
 }
 
 static inline float max_of_lanes(FloatLanes lanes) {
-  float values[kFloatLanes];
-  store_lanes(values, lanes);
+#pragma GCC unroll 4
   for (std::size_t half = kFloatLanes / 2; half > 0; half /= 2) {
-    for (std::size_t l = 0; l < half; ++l) {
-      values[l] = values[l] < values[l + half] ? values[l + half] : values[l];
-    }
+    const FloatLanes other = swap_lanes(lanes, half);
+    lanes = lanes < other ? other : lanes;
   }
-  return values[0];
+  return lanes[0];
 }
 
 // square[i][j] <- square[j][i]: squares of half the size change places, ever smaller.
@@ -104,6 +130,26 @@ static inline FloatLanes sqrt_lanes(FloatLanes x) {
   FloatLanes root;
   for (std::size_t l = 0; l < kFloatLanes; ++l) root[l] = std::sqrt(x[l]);
   return root;
+}
+
+// 1 / x for x away from 0 and infinity, relative error below 2e-7.
+static inline FloatLanes reciprocal_lanes(FloatLanes x) {
+#if defined(__AVX512F__)
+  const FloatLanes guess = _mm512_maskz_rcp14_ps(0xFFFF, x);
+  return guess * (2.0F - x * guess);  // one step of Newton's doubles the 14 bits
+#else
+  return 1.0F / x;
+#endif
+}
+
+// 1 / √x for normal positive x, relative error below 3e-7.
+static inline FloatLanes reciprocal_root_lanes(FloatLanes x) {
+#if defined(__AVX512F__)
+  const FloatLanes guess = _mm512_maskz_rsqrt14_ps(0xFFFF, x);
+  return guess * (1.5F - 0.5F * x * guess * guess);  // Newton's step
+#else
+  return 1.0F / sqrt_lanes(x);
+#endif
 }
 
 // 2^min(x, 60), relative error below 2e-7, 0 (or nearly) below -126; NaN stays NaN. The limit of 60

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kindling/kernels/exp.h"
+#include "kindling/kernels/float_lanes.h"
 
 namespace kindling::kernels {
 
@@ -26,6 +27,19 @@ inline float gelu(float x) {
   return x < 0.0F ? x * tail : x - x * tail;
 }
 
+// The same for a vector of them.
+inline FloatLanes gelu(FloatLanes x) {
+  const FloatLanes magnitude = x < 0.0F ? -x : x;
+  const FloatLanes z = magnitude * kSqrtHalf;
+  const FloatLanes t = reciprocal_lanes(1.0F + 0.3275911F * z);
+  FloatLanes p = t * 1.061405429F - 1.453152027F;
+  p = p * t + 1.421413741F;
+  p = p * t - 0.284496736F;
+  p = p * t + 0.254829592F;
+  const FloatLanes tail = 0.5F * p * t * exp2_lanes(z * z * -kLog2E);
+  return (x < 0.0F ? FloatLanes{} : x) - magnitude * tail;
+}
+
 inline float gelu_tanh(float x) {
   // (1 + tanh(u)) / 2 is the logistic function of 2u.
   const float u = kSqrt2OverPi * (x + kCubic * x * x * x);
@@ -38,6 +52,17 @@ void for_each(const float* bias, std::size_t rows, std::size_t cols, float* x, c
     float* row = x + r * cols;
 #pragma omp simd
     for (std::size_t c = 0; c < cols; ++c) row[c] = f(row[c] + bias[c]);
+  }
+}
+
+void add_bias_gelu(const float* bias, std::size_t rows, std::size_t cols, float* x) {
+  const std::size_t whole = cols / kFloatLanes * kFloatLanes;
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* row = x + r * cols;
+    for (std::size_t c = 0; c < whole; c += kFloatLanes) {
+      store_lanes(row + c, gelu(load_lanes(row + c) + load_lanes(bias + c)));
+    }
+    for (std::size_t c = whole; c < cols; ++c) row[c] = gelu(row[c] + bias[c]);
   }
 }
 
@@ -61,7 +86,7 @@ void add_bias_activate(Activation activation, const float* bias, std::size_t row
                        float* x) {
   switch (activation) {
     case Activation::kGelu:
-      return for_each(bias, rows, cols, x, gelu);
+      return add_bias_gelu(bias, rows, cols, x);
     case Activation::kGeluTanh:
       return for_each(bias, rows, cols, x, gelu_tanh);
     case Activation::kRelu:

@@ -30,12 +30,19 @@ void add_layer_norm(const LayerNorm& norm, const float* bias, const float* resid
   const float share = 1.0F / static_cast<float>(cols);
   for (std::size_t r = 0; r < rows; ++r) {
     float* row = x + r * cols;
-    if (bias != nullptr) {
+    if (bias != nullptr && residual == nullptr) {
 #pragma omp simd
       for (std::size_t c = 0; c < cols; ++c) row[c] += bias[c];
     }
     float sum = 0.0F;
-    if (residual != nullptr) {
+    if (bias != nullptr && residual != nullptr) {
+      const float* other = residual + r * cols;
+#pragma omp simd reduction(+ : sum)
+      for (std::size_t c = 0; c < cols; ++c) {
+        row[c] = row[c] + bias[c] + other[c];
+        sum += row[c];
+      }
+    } else if (residual != nullptr) {
       const float* other = residual + r * cols;
 #pragma omp simd reduction(+ : sum)
       for (std::size_t c = 0; c < cols; ++c) {
