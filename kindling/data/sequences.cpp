@@ -15,30 +15,49 @@ std::span<const Event> last_events(std::span<const Event> history, std::int64_t 
   return history.last(std::min(history.size(), static_cast<std::size_t>(limit)));
 }
 
-// Appends the input of one step: the dummy (`event` null) or an event after `before` (null for the
-// first).
-void append_input(SequenceBatch& batch, const Event* before, const Event* event, SessionRule rule,
-                  std::int64_t gap_minutes) {
-  if (event == nullptr) {
-    batch.inputs.push_back(kDummyItem);
-    batch.session_start.push_back(1);
-    batch.gap_bucket.push_back(0);
-    return;
+// What the packing of one data set follows.
+struct Packing {
+  SessionRule rule = SessionRule::kNone;
+  std::int64_t gap_minutes = 0;
+  bool dummy_per_session = false;
+
+  Packing(SessionRule session_rule, const SequenceOptions& options)
+      : rule(session_rule),
+        gap_minutes(options.session_gap_minutes),
+        dummy_per_session(marks_sessions(options)) {}
+
+  bool opens_session(const Event& before, const Event& event) const {
+    return starts_session(before, event, rule, gap_minutes);
   }
-  const bool marked = before != nullptr && starts_session(*before, *event, rule, gap_minutes);
-  batch.inputs.push_back(event->item);
-  batch.session_start.push_back(marked ? 1 : 0);
-  const bool timed = before != nullptr && rule != SessionRule::kNone;
-  batch.gap_bucket.push_back(timed ? gap_bucket(event->time - before->time) : 0);
+};
+
+void append_dummy(SequenceBatch& batch) {
+  batch.inputs.push_back(kDummyItem);
+  batch.session_start.push_back(1);
+  batch.gap_bucket.push_back(0);
 }
 
-// Steps [begin, end) of the sequence over `events`, with targets.
+// Appends the step that reads `event`, which came after `before` (null for the first). A session
+// that a dummy has opened is not opened again.
+void append_event(SequenceBatch& batch, const Event* before, const Event& event,
+                  const Packing& packing) {
+  const bool opens = before != nullptr && packing.opens_session(*before, event);
+  batch.inputs.push_back(event.item);
+  batch.session_start.push_back(opens && !packing.dummy_per_session ? 1 : 0);
+  const bool timed = before != nullptr && packing.rule != SessionRule::kNone;
+  batch.gap_bucket.push_back(timed ? gap_bucket(event.time - before->time) : 0);
+}
+
+// The steps that ask for events [begin, end) of a sequence.
 void append_steps(SequenceBatch& batch, std::span<const Event> events, std::size_t begin,
-                  std::size_t end, SessionRule rule, std::int64_t gap_minutes) {
+                  std::size_t end, const Packing& packing) {
   for (std::size_t n = begin; n < end; ++n) {
-    append_input(batch, n >= 2 ? &events[n - 2] : nullptr, n >= 1 ? &events[n - 1] : nullptr, rule,
-                 gap_minutes);
+    if (n > 0) append_event(batch, n >= 2 ? &events[n - 2] : nullptr, events[n - 1], packing);
+    const bool opens =
+        n == 0 || (packing.dummy_per_session && packing.opens_session(events[n - 1], events[n]));
+    if (opens) append_dummy(batch);
     batch.targets.push_back(events[n].item);
+    if (packing.dummy_per_session) batch.asked.push_back(batch.steps() - 1);
   }
   batch.offsets.push_back(batch.steps());
 }
@@ -79,25 +98,34 @@ std::uint8_t gap_bucket(std::int64_t seconds) {
 
 SequenceBatch make_batch(const Dataset& data, std::span<const UserId> users,
                          const SequenceOptions& options) {
-  const SessionRule rule = session_rule(data, options);
+  const Packing packing(session_rule(data, options), options);
   SequenceBatch batch;
   for (const UserId user : users) {
     const auto events = last_events(data.history(user), options.max_length);
     if (events.empty()) continue;
-    append_steps(batch, events, 0, events.size(), rule, options.session_gap_minutes);
+    append_steps(batch, events, 0, events.size(), packing);
   }
   return batch;
 }
 
 SequenceBatch make_query_batch(std::span<const std::span<const Event>> histories, SessionRule rule,
-                               const SequenceOptions& options) {
+                               const SequenceOptions& options, std::span<const QueryTime> times) {
+  check(times.empty() || times.size() == histories.size(), "one time for each query, or none");
+  const Packing packing(rule, options);
   SequenceBatch batch;
-  for (const auto history : histories) {
-    const auto events = last_events(history, options.max_length);
-    append_input(batch, nullptr, nullptr, rule, options.session_gap_minutes);
+  for (std::size_t q = 0; q < histories.size(); ++q) {
+    const auto events = last_events(histories[q], options.max_length);
+    append_dummy(batch);
     for (std::size_t n = 0; n < events.size(); ++n) {
-      append_input(batch, n > 0 ? &events[n - 1] : nullptr, &events[n], rule,
-                   options.session_gap_minutes);
+      const Event* before = n > 0 ? &events[n - 1] : nullptr;
+      const bool opens = before != nullptr && packing.opens_session(*before, events[n]);
+      if (opens && packing.dummy_per_session) append_dummy(batch);
+      append_event(batch, before, events[n], packing);
+    }
+    if (packing.dummy_per_session && !events.empty() && !times.empty() && times[q]) {
+      Event now = events.back();
+      now.time = *times[q];
+      if (packing.opens_session(events.back(), now)) append_dummy(batch);
     }
     batch.offsets.push_back(batch.steps());
   }
@@ -143,14 +171,14 @@ std::vector<SequenceBatch> EpochPlan::group(std::size_t g) const {
   const std::size_t longest = events_of(users.front()).size();
   const auto full = static_cast<std::size_t>(options_.full_length);
   const std::size_t step = longest <= full ? longest : static_cast<std::size_t>(options_.window);
+  const Packing packing(rule_, options_);
   std::vector<SequenceBatch> windows;
   for (std::size_t begin = 0; begin < longest; begin += step) {
     SequenceBatch& batch = windows.emplace_back();
     for (const UserId user : users) {
       const auto events = events_of(user);
       if (events.size() <= begin) break;  // longest first: nobody behind goes on either
-      append_steps(batch, events, begin, std::min(begin + step, events.size()), rule_,
-                   options_.session_gap_minutes);
+      append_steps(batch, events, begin, std::min(begin + step, events.size()), packing);
     }
   }
   return windows;

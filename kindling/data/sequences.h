@@ -9,9 +9,15 @@
 // A user's items i_1 … i_N become inputs [dummy, i_1, …, i_{N-1}] and targets [i_1, …, i_N] [Z7].
 // The session marks and gaps describe the *input* of a step: the dummy opens the first session
 // (flag 1, gap 0), i_1 belongs to it, and i_k opens a session when it lies far enough from i_{k-1}.
+//
+// dummy_per=session puts a dummy in front of each session: with sessions i_1 i_2 | i_3 the inputs
+// are [dummy, i_1, i_2, dummy], the targets [i_1, i_2, none, i_3]. It is one sequence still, states
+// go on from session to session; the dummy opens the session (flag 1, gap 0), i_3 keeps its gap.
+// All lengths count events, not dummies.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +36,7 @@ struct SequenceOptions {
   std::int64_t batch_size = 64;
   std::string sessions = "auto";
   std::int64_t session_gap_minutes = 30;
+  std::string dummy_per = "user";
 
   template <class Visitor>
   void fields(Visitor& field) {
@@ -43,8 +50,16 @@ struct SequenceOptions {
           "for finer times, none without times [Z17]");
     field("session_gap_minutes", session_gap_minutes, kPositive,
           "a longer gap starts a session [Z17]");
+    field("dummy_per", dummy_per, one_of({"user", "session"}),
+          "the dummy item is put in front of each user's sequence, or of each session of it; the "
+          "state goes on either way [Z7]");
   }
 };
+
+// Whether each session begins with a dummy [Z7].
+inline bool marks_sessions(const SequenceOptions& options) {
+  return options.dummy_per == "session";
+}
 
 // How the sessions of one dataset are told apart: "auto" resolved by looking at its times.
 enum class SessionRule { kNone, kDay, kGap };
@@ -62,9 +77,13 @@ SequenceBatch make_batch(const Dataset& data, std::span<const UserId> users,
                          const SequenceOptions& options);
 
 // Inputs only, [dummy, last max_length items]: the state at a sequence's last step is the user
-// vector for what comes next. An empty history gives the dummy alone.
+// vector for what comes next. An empty history gives the dummy alone. With dummy_per=session,
+// times[q] is when query q is asked: the sequence ends with a dummy when that time opens a session.
+// No times, or none for a query: it is asked in the session of the history's last event.
+using QueryTime = std::optional<std::int64_t>;  // seconds since 1970
 SequenceBatch make_query_batch(std::span<const std::span<const Event>> histories, SessionRule rule,
-                               const SequenceOptions& options);
+                               const SequenceOptions& options,
+                               std::span<const QueryTime> times = {});
 
 // One pass over the training users: sequences of similar length share a batch, batches come in
 // random order. Made lazily; the same rng gives the same plan.

@@ -17,7 +17,7 @@ RankedQuery one_rank(kernels::RankCount count) {
 
 std::vector<Query> asked(std::span<const RankingQuery> queries) {
   std::vector<Query> all;
-  for (const RankingQuery& query : queries) all.push_back({query.history, query.user});
+  for (const RankingQuery& query : queries) all.push_back({query.history, query.user, query.time});
   return all;
 }
 

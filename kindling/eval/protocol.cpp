@@ -147,7 +147,10 @@ Prepared prepare(const Dataset& target, const TargetSplit& split,
     const ItemId item = history[test.position].item;
     const bool repeat = std::any_of(before.begin(), before.end(),
                                     [&](const Event& event) { return event.item == item; });
-    prepared.queries.push_back({before, item, test.user});
+    // Asked when the target happened: of the future only its time is known.
+    const auto time = target.has_times ? std::make_optional(history[test.position].time)
+                                       : std::optional<std::int64_t>();
+    prepared.queries.push_back({before, item, test.user, time});
     prepared.results.push_back({test.user, test.position, item,
                                 static_cast<std::uint32_t>(before.size()), !warm[item], repeat,
                                 RankedQuery{}});

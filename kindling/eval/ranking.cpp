@@ -37,7 +37,8 @@ RankedQuery both_ranks(kernels::RankCount all, kernels::RankCount unseen) {
 std::vector<Query> histories_of(std::span<const RankingQuery> queries) {
   std::vector<Query> histories;
   histories.reserve(queries.size());
-  for (const RankingQuery& query : queries) histories.push_back({query.history, query.user});
+  for (const RankingQuery& query : queries)
+    histories.push_back({query.history, query.user, query.time});
   return histories;
 }
 

@@ -19,7 +19,8 @@ namespace kindling {
 struct RankingQuery {
   std::span<const Event> history;  // oldest first, may be empty
   ItemId target = 0;
-  std::optional<UserId> user = std::nullopt;  // who asks, where that is known
+  std::optional<UserId> user = std::nullopt;        // who asks, where that is known
+  std::optional<std::int64_t> time = std::nullopt;  // when, where that is known
 };
 
 // The expected rank among all items, and among the items that are not in the history (the target

@@ -34,10 +34,12 @@ struct Domain {
 // The history that a recommendation starts from: oldest first, may be empty. `user` is who asks, as
 // numbered in the domain being scored, where that is known: models with a vector a user read it and
 // answer somebody they have never seen, or nobody in particular, from the history alone or alike
-// for all.
+// for all. `time` is when the question is asked, where that is known: a model that marks sessions
+// reads from it whether the next item opens one [Z7].
 struct Query {
   std::span<const Event> history;
   std::optional<UserId> user = std::nullopt;
+  std::optional<std::int64_t> time = std::nullopt;  // seconds since 1970
 };
 
 // What fit() may learn from. A zero-shot model reads `source` only; a model of the target's own

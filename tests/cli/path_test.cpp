@@ -139,6 +139,17 @@ TEST_F(Path, TheSameSeedGivesTheSameResult) {
   EXPECT_EQ(done(evaluate(at("again"))).at("metrics"), done(evaluate(at("model"))).at("metrics"));
 }
 
+TEST_F(Path, ADummyPerSessionTrainsEvaluatesAndRecommends) {
+  done(train(at("sessions"), {"--set", "dummy_per=session", "--set", "sessions=day"}));
+
+  EXPECT_GT(done(evaluate(at("sessions"))).at("queries"), 0);
+  const Json list = done(run_kindling({"recommend", at("sessions"), "--items", at("new"),
+                                       "--vectors", "hash", "--history", "", "--json"}));
+  EXPECT_EQ(list.at("items").size(), 10U);
+  EXPECT_EQ(train(at("refused"), {"--set", "dummy_per=item"}).code, 2);
+  EXPECT_EQ(train(at("refused"), {"--set", "dummy_per=session", "--set", "sessions=none"}).code, 2);
+}
+
 TEST_F(Path, RecommendsAlsoForAnEmptyHistory) {
   for (const char* history : {"newi0,newi3", ""}) {
     const Json answer =

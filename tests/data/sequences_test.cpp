@@ -94,6 +94,93 @@ TEST(QueryBatch, EndsWithTheWholeHistoryAndTakesAnEmptyOne) {
   EXPECT_TRUE(batch.targets.empty());
 }
 
+// Sessions by gaps of 30 minutes: 0 1 | 2 | 3 4.
+Dataset three_sessions() {
+  DatasetBuilder builder(true);
+  const UserId user = builder.user("u");
+  const std::vector<std::int64_t> times = {0, 60, 2 * kHour, 9 * kHour, 9 * kHour + 60};
+  for (std::size_t n = 0; n < times.size(); ++n) {
+    builder.add(user, builder.item("i" + std::to_string(n)), times[n]);
+  }
+  return std::move(builder).build("three sessions");
+}
+
+SequenceOptions dummies_by_session() {
+  SequenceOptions options;
+  options.dummy_per = "session";
+  options.sessions = "gap";
+  return options;
+}
+
+TEST(DummyPerSession, AsksForTheFirstItemOfASessionAtItsDummy) {
+  const Dataset data = three_sessions();
+
+  const SequenceBatch batch = make_batch(data, everyone(data), dummies_by_session());
+
+  // d->0  0->1  1->nothing | d->2  2->nothing | d->3  3->4
+  EXPECT_EQ(batch.inputs,
+            (std::vector<std::int64_t>{kDummyItem, 0, 1, kDummyItem, 2, kDummyItem, 3}));
+  EXPECT_EQ(batch.asked, (std::vector<std::int64_t>{0, 1, 3, 5, 6}));
+  EXPECT_EQ(batch.targets, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(batch.offsets, (std::vector<std::int64_t>{0, 7}));
+  EXPECT_EQ(batch.session_start, (std::vector<std::uint8_t>{1, 0, 0, 1, 0, 1, 0}));
+  EXPECT_EQ(batch.gap_bucket, (std::vector<std::uint8_t>{0, 0, 0, 0, 1, 0, 3}));
+}
+
+TEST(DummyPerSession, EndsAQueryWithADummyWhenItsTimeOpensASession) {
+  const Dataset data = three_sessions();
+  const auto history = data.history(0).first(3);  // 0 1 | 2
+  const std::vector<std::span<const Event>> histories = {history, history, history, {}};
+  const std::vector<QueryTime> times = {2 * kHour + 60, 9 * kHour, std::nullopt, 0};
+
+  const SequenceBatch batch =
+      make_query_batch(histories, SessionRule::kGap, dummies_by_session(), times);
+
+  const std::vector<std::int64_t> read = {kDummyItem, 0, 1, kDummyItem, 2};
+  std::vector<std::int64_t> expected = read;                  // in the open session
+  expected.insert(expected.end(), read.begin(), read.end());  // a new one:
+  expected.push_back(kDummyItem);                             // its dummy
+  expected.insert(expected.end(), read.begin(), read.end());  // nobody knows when
+  expected.push_back(kDummyItem);                             // no history
+  EXPECT_EQ(batch.inputs, expected);
+  EXPECT_EQ(batch.offsets, (std::vector<std::int64_t>{0, 5, 11, 16, 17}));
+}
+
+TEST(DummyPerSession, IsNotReadFromTheTimeWithOneDummyPerUser) {
+  const Dataset data = three_sessions();
+  const std::vector<std::span<const Event>> histories = {data.history(0).first(1)};
+  const std::vector<QueryTime> times = {9 * kHour};
+
+  const SequenceBatch batch = make_query_batch(histories, SessionRule::kGap, {}, times);
+
+  EXPECT_EQ(batch.inputs, (std::vector<std::int64_t>{kDummyItem, 0}));
+}
+
+TEST(DummyPerSession, WindowsLaidEndToEndAreTheWholeSequence) {
+  const Dataset data = three_sessions();
+  SequenceOptions options = dummies_by_session();
+  const SequenceBatch whole = make_batch(data, everyone(data), options);
+  options.full_length = 1;
+  options.window = 2;
+
+  const EpochPlan plan(data, everyone(data), options, Rng(1));
+
+  SequenceBatch joined;
+  ASSERT_EQ(plan.groups(), 1U);
+  for (const SequenceBatch& window : plan.group(0)) {
+    for (const std::int64_t step : window.asked) joined.asked.push_back(joined.steps() + step);
+    joined.inputs.insert(joined.inputs.end(), window.inputs.begin(), window.inputs.end());
+    joined.targets.insert(joined.targets.end(), window.targets.begin(), window.targets.end());
+    joined.session_start.insert(joined.session_start.end(), window.session_start.begin(),
+                                window.session_start.end());
+  }
+  EXPECT_EQ(joined.inputs, whole.inputs);
+  EXPECT_EQ(joined.asked, whole.asked);
+  EXPECT_EQ(joined.targets, whole.targets);
+  EXPECT_EQ(joined.session_start, whole.session_start);
+  EXPECT_EQ(plan.targets(), 5);
+}
+
 TEST(EpochPlan, CoversEveryTargetOnceInWindowsThatContinue) {
   const Dataset data = lengths({100, 70, 65, 64, 10, 3, 3, 1, 0});
   SequenceOptions options;

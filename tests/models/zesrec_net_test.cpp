@@ -212,6 +212,102 @@ TEST(Objective, LazyPenaltyOfAWholeEpochEqualsTheDenseOne) {
   EXPECT_TRUE(torch::allclose(dense.net->offsets.grad(), lazy.net->lazy_offsets.grad(), 1e-6));
 }
 
+// One user with sessions 0 1 | 2: item 1 is read and asked for nothing.
+SequenceBatch two_sessions() {
+  SequenceBatch batch;
+  batch.offsets = {0, 4};
+  batch.inputs = {kDummyItem, 0, 1, kDummyItem};
+  batch.targets = {0, 1, 2};
+  batch.asked = {0, 1, 3};
+  batch.session_start = {1, 0, 0, 1};
+  batch.gap_bucket = {0, 0, 1, 0};
+  return batch;
+}
+
+// Z7: the loss by hand, from the states of the steps that are asked; they read all steps.
+TEST(Objective, AsksNothingOfTheLastItemOfASession) {
+  for (const char* network : {"gru", "tcn", "hrnn", "hgru"}) {
+    Options options = tiny("vanilla");
+    options.network = network;
+    options.sequences.dummy_per = "session";
+    Tiny one(options);
+    one.net->eval();
+    const SequenceBatch batch = two_sessions();
+    const torch::Tensor v = one.net->item_means(one.corpus.items, false);
+    const torch::Tensor u =
+        one.net->user_states(v, batch.inputs, batch, nullptr, false, Rng(9));  // [4, D]
+    const torch::Tensor logits = u.mm(v.t());
+    double expected = 0.0;
+    for (const auto& [step, item] : {std::pair{0, 0}, std::pair{1, 1}, std::pair{3, 2}}) {
+      double sum = 0.0;
+      for (std::int64_t j = 0; j < kItems; ++j) sum += std::exp(logits[step][j].item<double>());
+      expected += std::log(sum) - logits[step][item].item<double>();
+    }
+
+    const Objective objective =
+        one.net->objective(batch, one.corpus, nullptr, nullptr, true, Rng(9));
+
+    EXPECT_EQ(objective.targets, 3) << network;
+    EXPECT_NEAR(objective.loss, expected, 1e-5) << network;
+    EXPECT_NEAR(objective.total.item<double>(), expected / 3.0, 1e-5) << network;
+  }
+}
+
+TEST(Objective, ReadsTheItemThatASessionEndsWith) {
+  Options options = tiny("vanilla");
+  options.sequences.dummy_per = "session";
+  Tiny one(options);
+  one.net->eval();
+  SequenceBatch other = two_sessions();
+  other.inputs[2] = 4;
+  const torch::Tensor v = one.net->item_means(one.corpus.items, false);
+
+  const auto states = [&](const SequenceBatch& batch) {
+    return one.net->user_states(v, batch.inputs, batch, nullptr, false, Rng(9));
+  };
+
+  // The state behind the second dummy: it came through item 1 or item 4.
+  EXPECT_FALSE(torch::allclose(states(two_sessions())[3], states(other)[3]));
+  EXPECT_TRUE(torch::equal(states(two_sessions())[1], states(other)[1]));
+}
+
+TEST(Objective, GradientsOfADummyInEachSessionMatchFiniteDifferences) {
+  for (const char* bound : {"simplified", "general"}) {
+    Options options = tiny("full");
+    options.bound = bound;
+    options.sequences.dummy_per = "session";
+    Tiny one(options);
+
+    testing::expect_gradient_matches(
+        [&] {
+          return one.net->objective(two_sessions(), one.corpus, nullptr, nullptr, true, Rng(9))
+              .total;
+        },
+        one.net->parameters(), 2e-5);
+  }
+}
+
+TEST(Residual, ReadsTheLastItemBehindALaterDummy) {
+  Options options = tiny("vanilla");
+  options.residual = 2.0;
+  Tiny plain(options);
+  options.sequences.dummy_per = "session";
+  Tiny marked(options);
+  const torch::Tensor v = marked.net->item_means(marked.corpus.items, false);
+  const SequenceBatch batch = two_sessions();
+  const auto states = [&](Tiny& one) {
+    one.net->eval();
+    return one.net->user_states(v, batch.inputs, batch, nullptr, false, Rng(9));
+  };
+
+  const torch::Tensor difference = states(marked) - states(plain);  // same weights, same inputs
+
+  // The path of `plain` ends in the dummy's vector, that of `marked` in item 1's.
+  const torch::Tensor dummy = marked.net->named_parameters()["dummy"];
+  EXPECT_TRUE(torch::allclose(difference[3], 2.0 * (v[1] - dummy), 1e-6, 1e-6));
+  EXPECT_LT(difference.narrow(0, 0, 3).abs().max().item<double>(), 1e-12);
+}
+
 TEST(TouchedRows, AreSortedDistinctAndIndexed) {
   const StepRows step = touched_rows(tiny_batch(), {4, 1});
 

@@ -9,6 +9,7 @@
 #include "kindling/data/synthetic.h"
 #include "kindling/kernels/rank_count.h"
 #include "kindling/models/registry.h"
+#include "tests/support/error_kind.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling {
@@ -111,13 +112,19 @@ INSTANTIATE_TEST_SUITE_P(
         Setting{"residual",
                 {{"residual", "5"}, {"residual_decay", "0.5"}, {"item_init", "orthogonal"}}},
         Setting{"unit_rows", {{"input_scale", "partial"}, {"unit_rows", "true"}}},
+        Setting{"dummy_per_session", {{"dummy_per", "session"}, {"sessions", "day"}}},
+        Setting{"dummy_per_session_tcn",
+                {{"dummy_per", "session"}, {"sessions", "day"}, {"network", "tcn"}}},
+        Setting{"dummy_per_session_hrnn",
+                {{"dummy_per", "session"}, {"sessions", "day"}, {"network", "hrnn"}}},
         Setting{"windows", {{"full_length", "4"}, {"window", "3"}}}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Zesrec, ResumingGivesTheSameWeightsBitForBit) {
   for (const OptionValues& options :
        {OptionValues{}, OptionValues{{"softmax", "sampled"}, {"negatives", "32"}},
-        OptionValues{{"variant", "full"}}}) {
+        OptionValues{{"variant", "full"}},
+        OptionValues{{"dummy_per", "session"}, {"sessions", "day"}}}) {
     const testing::TempDir folder;
     OptionValues four = options;
     four.insert(four.begin(), {{"dim", "16"}, {"epochs", "4"}});
@@ -153,6 +160,38 @@ TEST(Zesrec, AnotherSeedGivesAnotherModel) {
   const Matrix two = some_scores(*fit(small(), seven).model);
 
   EXPECT_NE(one(0, 0), two(0, 0));
+}
+
+// Scores of items 0 and 5 after one history, asked at that time.
+std::pair<float, float> asked_at(const Recommender& model, std::optional<std::int64_t> time) {
+  const std::vector<ItemId> items = {0, 5};
+  const std::vector<Query> queries = {{world().target.data.history(2), std::nullopt, time}};
+  const Matrix scores =
+      model.score({&world().target.data, &world().target.vectors}, queries, items);
+  return {scores(0, 0), scores(0, 1)};
+}
+
+TEST(Zesrec, ADummyPerSessionReadsWhetherTheQueryOpensASession) {
+  const std::int64_t last = world().target.data.history(2).back().time;
+  const OptionValues by_session = {
+      {"dummy_per", "session"}, {"sessions", "gap"}, {"session_gap_minutes", "600"}};
+  const Fitted marked = fit(small(by_session));
+  const Fitted plain = fit(small());
+
+  EXPECT_EQ(asked_at(*marked.model, std::nullopt), asked_at(*marked.model, last + 60));
+  EXPECT_NE(asked_at(*marked.model, last + 60), asked_at(*marked.model, last + 86400));
+  EXPECT_EQ(asked_at(*plain.model, last + 60), asked_at(*plain.model, last + 86400));
+}
+
+TEST(Zesrec, ADummyPerSessionNeedsTimesToLearnFrom) {
+  const SyntheticWorld untimed =
+      make_synthetic_world({.users = 20, .items = 30, .has_times = false}, 3);
+  const auto model = make_model("zesrec", small({{"dummy_per", "session"}}));
+  TrainTask task;
+  task.source = Domain{&untimed.source.data, &untimed.source.vectors};
+  FitContext context;
+
+  EXPECT_EQ(testing::kind_of([&] { model->fit(task, context); }), Kind::kUnsupported);
 }
 
 TEST(Zesrec, MonteCarloScoresAreLogProbabilities) {
@@ -222,6 +261,8 @@ TEST(Zesrec, RefusesOptionsOutOfRangeOrAtOdds) {
   expect_bad_option({{"dropout", "1"}});
   expect_bad_option({{"network", "lstm"}});
   expect_bad_option({{"inference", "mc"}});
+  expect_bad_option({{"dummy_per", "item"}});
+  expect_bad_option({{"dummy_per", "session"}, {"sessions", "none"}});
   expect_bad_option({{"variant", "full"}, {"lambda_v", "0"}});
 }
 

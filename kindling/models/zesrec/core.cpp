@@ -53,12 +53,20 @@ Core::Core(Options options, ModelRole role) : options_(std::move(options)), role
     throw Error(Kind::kBadOption, "inference=mc needs variant=full", {},
                 "the other variants have nothing to sample");
   }
+  if (marks_sessions(options_.sequences) && options_.sequences.sessions == "none") {
+    throw Error(Kind::kBadOption, "dummy_per=session needs sessions, found sessions=none", {},
+                "sessions=auto finds them by the times of the data");
+  }
 }
 
 void Core::fit(const TrainTask& task, FitContext& context) {
   const Domain& domain = learnt_domain(task);
   const ItemVectors* vectors =
       options_.item_table ? nullptr : &require_vectors(domain, role_.name.c_str());
+  if (marks_sessions(options_.sequences) && !domain.data->has_times) {
+    throw Error(Kind::kUnsupported, "dummy_per=session needs times, the data has none",
+                domain.data->name, "leave it at dummy_per=user");
+  }
   nn::use_base_threads();
   const torch::Device device = find_device(context.device);
   seed_ = context.seed;
@@ -160,8 +168,12 @@ torch::Tensor Core::users(const Domain& domain, std::span<const Query> queries,
   for (std::size_t begin = 0; begin < queries.size(); begin += kQueriesAtOnce) {
     const std::size_t count = std::min(kQueriesAtOnce, queries.size() - begin);
     std::vector<std::span<const Event>> histories;
-    for (const Query& query : queries.subspan(begin, count)) histories.push_back(query.history);
-    const SequenceBatch batch = make_query_batch(histories, rule, options_.sequences);
+    std::vector<QueryTime> times;
+    for (const Query& query : queries.subspan(begin, count)) {
+      histories.push_back(query.history);
+      times.push_back(query.time);
+    }
+    const SequenceBatch batch = make_query_batch(histories, rule, options_.sequences, times);
     check_items(batch, values.size(0));
     const torch::Tensor states =
         net().user_states(values, batch.inputs, batch, nullptr, draw, rng.fork("part", begin));
@@ -280,7 +292,8 @@ void Core::check_items(const SequenceBatch& batch, std::int64_t items) {
 }
 
 SessionRule Core::rule_of(const Domain& domain) const {
-  const bool reads_sessions = options_.network == "hrnn" || options_.network == "hgru";
+  const bool reads_sessions = options_.network == "hrnn" || options_.network == "hgru" ||
+                              marks_sessions(options_.sequences);
   if (!reads_sessions || domain.data == nullptr) return SessionRule::kNone;
   return session_rule(*domain.data, options_.sequences);
 }

@@ -51,7 +51,8 @@ class Core {
   const ItemVectors* domain_vectors(const Domain& domain) const;
   void check_width(const ItemVectors& vectors) const;
   static void check_items(const SequenceBatch& batch, std::int64_t items);
-  // Only the hierarchical networks look at sessions, and finding the rule reads all events.
+  // Only the hierarchical networks and dummy_per=session look at sessions, and finding the rule
+  // reads all events.
   SessionRule rule_of(const Domain& domain) const;
 
   Options options_;

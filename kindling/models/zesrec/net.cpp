@@ -62,6 +62,11 @@ torch::Tensor normal_kl(const torch::Tensor& distance, const torch::Tensor& log_
 
 }  // namespace
 
+torch::Tensor at_targets(const torch::Tensor& of_steps, const SequenceBatch& batch) {
+  if (batch.asked.empty()) return of_steps;
+  return of_steps.index_select(0, nn::index_tensor(batch.asked, of_steps.device()));
+}
+
 StepRows all_rows(const SequenceBatch& batch) { return {{}, batch.inputs, batch.targets, {}}; }
 
 StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t>& sampled) {
@@ -218,7 +223,8 @@ torch::Tensor Net::row_weights(const StepRows& step, const Corpus& corpus) const
 
 torch::Tensor Net::recent(const torch::Tensor& x, const SequenceBatch& batch,
                           CarriedStates* carried) const {
-  if (!(options_.residual_decay > 0)) return x;
+  // The dummy of a later session is not the last item.
+  if (!(options_.residual_decay > 0) && !marks_sessions(options_.sequences)) return x;
   return nn::decayed_mean(x, batch, options_.residual_decay,
                           carried == nullptr ? nullptr : &carried->at(3));
 }
@@ -249,7 +255,8 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
       const torch::Tensor spread = run(user_spread_, 2);
       const torch::Tensor log_variance = torch::addmm(user_log_bias_, spread, user_log_weight_.t());
       if (user_penalty != nullptr) {
-        *user_penalty = normal_kl(u - run(user_, 0), log_variance, options_.lambda_u).sum();
+        *user_penalty =
+            at_targets(normal_kl(u - run(user_, 0), log_variance, options_.lambda_u), batch).sum();
       }
       u = u + options_.noise * (0.5 * log_variance).exp() * normal_like(u, rng.fork("users"));
     }
@@ -275,8 +282,8 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
                               : corpus.items;
   const ItemSample items = training_items(x, step, penalty, rng);
   torch::Tensor user_penalty;
-  const torch::Tensor states =
-      user_states(items.values, step.inputs, batch, carried, true, rng, &user_penalty);
+  const torch::Tensor states = at_targets(
+      user_states(items.values, step.inputs, batch, carried, true, rng, &user_penalty), batch);
   torch::Tensor loss;
   if (sampled) {
     std::vector<float> target_log_q;
@@ -294,7 +301,7 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
     loss = nn::softmax_cross_entropy(states, items.values, nn::index_tensor(batch.targets, device));
   }
   Objective result;
-  result.targets = batch.steps();
+  result.targets = std::ssize(batch.targets);
   result.loss = loss.item<double>();
   const double n = static_cast<double>(result.targets);
   result.total = loss / n;

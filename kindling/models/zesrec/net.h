@@ -26,10 +26,12 @@ namespace kindling::zesrec {
 struct StepRows {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> inputs;   // [N], kDummyItem stays
-  std::vector<std::int64_t> targets;  // [N]
+  std::vector<std::int64_t> targets;  // [M]
   std::vector<std::int64_t> sampled;  // [K]
 };
 StepRows all_rows(const SequenceBatch& batch);
+// Of one row a step, [N, …], those of the steps that have a target, [M, …].
+torch::Tensor at_targets(const torch::Tensor& of_steps, const SequenceBatch& batch);
 StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t>& sampled);
 
 // What the objective is made of besides the batch.

@@ -114,9 +114,9 @@ class Training {
       const auto part = users.subspan(begin, std::min(kValidationUsers, users.size() - begin));
       const SequenceBatch batch = make_batch(data_, part, options_.sequences);
       const torch::Tensor states =
-          net_.user_states(values, batch.inputs, batch, nullptr, false, root_);
+          at_targets(net_.user_states(values, batch.inputs, batch, nullptr, false, root_), batch);
       add_ranks(states, values, batch.targets, loss, gain);
-      count += batch.steps();
+      count += std::ssize(batch.targets);
     }
     const auto n = static_cast<double>(std::max<std::int64_t>(count, 1));
     return {loss / n, gain / n};
@@ -127,6 +127,8 @@ class Training {
     same.epochs = 0;  // more epochs may be asked for when resuming
     Json facts;
     facts["options"] = options_to_json(same);
+    // Younger than the checkpoints that lie about: at its default it is not part of the identity.
+    if (!marks_sessions(same.sequences)) facts["options"].erase("dummy_per");
     facts["seed"] = context.seed;
     facts["data"] = data_.fingerprint();
     facts["vectors"] = source.vectors != nullptr ? source.vectors->fingerprint : "";
