@@ -158,6 +158,11 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "history of a query: all earlier events, or those of train or test only [Z21]")
       ->check(CLI::IsMember({"all", "train", "test"}))
       ->capture_default_str();
+  verb->add_option("--collapse", options.collapse,
+                   "repeats of an item, in queries alone: runs become one event, or a user's first "
+                   "event with it counts, or all stay [Z3]")
+      ->check(CLI::IsMember({"off", "runs", "any"}))
+      ->capture_default_str();
   verb->add_option("--per-query", run.per_query, "write the rank of every query to this file");
   verb->add_option("--compare", run.compare, "paired bootstrap against such a file");
   verb->add_option("--compare-by", run.compare_by, "metric to compare by")->capture_default_str();

@@ -29,6 +29,7 @@ struct TrainArguments {
   std::vector<std::string> settings;
   std::string options_file;
   std::string candidates = "popularity:199";
+  std::string collapse = "off";
   FewShotArguments few_shot;
 };
 
@@ -117,6 +118,7 @@ void run_train(TrainArguments arguments, const Common& common) {
     EvaluationOptions options;
     options.protocol = run.protocol;
     options.candidates = parse_candidates(arguments.candidates);
+    options.collapse = arguments.collapse;
     run.make_validator = [options](const Domain& target, const TargetSplit& split) {
       return make_validator(target, split, options);
     };
@@ -157,6 +159,11 @@ void add_train(CLI::App& app, Common& common) {
       ->capture_default_str();
   verb->add_option("--candidates", arguments->candidates,
                    "leave-two-out: what validation ranks against, popularity:N, uniform:N or full")
+      ->capture_default_str();
+  verb->add_option("--collapse", arguments->collapse,
+                   "leave-two-out: repeats in what validation asks, as `kindling evaluate` has it; "
+                   "what is learnt keeps its repeats [Z3]")
+      ->check(CLI::IsMember({"off", "runs", "any"}))
       ->capture_default_str();
   add_few_shot(*verb, arguments->few_shot, false);
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");

@@ -18,6 +18,7 @@ struct EvaluationSettings {
   bool mask_seen = false;
   bool mean_over_users = false;
   std::string context = "all";
+  std::string collapse = "off";
   std::int64_t test_start = 0;
 
   template <class Visitor>
@@ -25,6 +26,8 @@ struct EvaluationSettings {
     field("mask_seen", mask_seen, kAny, "items of the history are no candidates");
     field("mean_over_users", mean_over_users, kAny, "metrics are means over users, not queries");
     field("context", context, one_of({"all", "train", "test"}), "history of a query [Z21]");
+    field("collapse", collapse, one_of({"off", "runs", "any"}),
+          "repeats in queries alone; what is learnt keeps them [Z3]");
     field("test_start", test_start, kNotNegative,
           "mind-*: seconds since 1970 of the test week; 0: by the last event");
   }
@@ -50,6 +53,7 @@ EvaluationOptions evaluation_of(const CellTask& task) {
   options.mask_seen = settings.evaluation.mask_seen;
   options.mean_over_users = settings.evaluation.mean_over_users;
   options.context = settings.evaluation.context;
+  options.collapse = settings.evaluation.collapse;
   if (settings.evaluation.test_start > 0) options.test_start = settings.evaluation.test_start;
   return options;
 }

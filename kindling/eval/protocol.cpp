@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -124,15 +125,47 @@ std::optional<CandidateLists> lists_for(const Dataset& target, const CandidateOp
 struct Prepared {
   std::vector<RankingQuery> queries;
   std::vector<QueryResult> results;
+  std::size_t repeats_left_out = 0;
+  std::vector<std::vector<Event>> collapsed;  // the contexts that lost events; queries point here
 };
 
-Prepared prepare(const Dataset& target, const TargetSplit& split,
-                 const std::vector<TestEvent>& tests, const std::string& context) {
-  if (context != "all" && context != "train" && context != "test") {
-    throw Error(
-        Kind::kBadOption,
-        fmt::format("option context cannot be {}; expected all, train or test", quote(context)));
+bool has_item(std::span<const Event> events, ItemId item) {
+  return std::any_of(events.begin(), events.end(),
+                     [item](const Event& event) { return event.item == item; });
+}
+
+// Whether `item` behind `before` is a repeat [Z3].
+bool is_repeat(std::span<const Event> before, ItemId item, const std::string& collapse) {
+  if (before.empty() || collapse == "off") return false;
+  return collapse == "any" ? has_item(before, item) : before.back().item == item;
+}
+
+// The context without its repeats: itself when there are none.
+std::span<const Event> without_repeats(std::span<const Event> context, const std::string& collapse,
+                                       std::vector<std::vector<Event>>& storage) {
+  std::vector<Event> kept;
+  std::unordered_set<ItemId> seen;  // of "any"
+  for (const Event& event : context) {
+    const bool repeat =
+        collapse == "any" ? !seen.insert(event.item).second : is_repeat(kept, event.item, collapse);
+    if (!repeat) kept.push_back(event);
   }
+  if (kept.size() == context.size()) return context;
+  return storage.emplace_back(std::move(kept));
+}
+
+void check_choice(const char* option, const std::string& value,
+                  const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
+  throw Error(Kind::kBadOption, fmt::format("option {} cannot be {}; expected one of {}", option,
+                                            quote(value), join(allowed, ", ")));
+}
+
+Prepared prepare(const Dataset& target, const TargetSplit& split,
+                 const std::vector<TestEvent>& tests, const EvaluationOptions& options) {
+  const std::string& context = options.context;
+  check_choice("context", context, {"all", "train", "test"});
+  check_choice("collapse", options.collapse, {"off", "runs", "any"});
   check(split.train.item_count() == target.item_count(),
         "a split must keep the ids of its dataset");
   const std::vector<bool> warm = items_in(split.train);
@@ -141,12 +174,18 @@ Prepared prepare(const Dataset& target, const TargetSplit& split,
     const auto history = target.history(test.user);
     check(test.position < history.size(), "a test event lies outside the history");
     auto before = history.first(test.position);
+    const ItemId item = history[test.position].item;
+    if (is_repeat(before, item, options.collapse)) {
+      ++prepared.repeats_left_out;
+      continue;
+    }
     const std::size_t known = split.train.history(test.user).size();
     if (context == "train") before = before.first(known);
     if (context == "test") before = before.subspan(known);
-    const ItemId item = history[test.position].item;
-    const bool repeat = std::any_of(before.begin(), before.end(),
-                                    [&](const Event& event) { return event.item == item; });
+    if (options.collapse != "off") {
+      before = without_repeats(before, options.collapse, prepared.collapsed);
+    }
+    const bool repeat = has_item(before, item);
     // Asked when the target happened: of the future only its time is known.
     const auto time = target.has_times ? std::make_optional(history[test.position].time)
                                        : std::optional<std::int64_t>();
@@ -209,6 +248,7 @@ Json Evaluation::to_json() const {
   document["flags"] = {{"mask_seen", options.mask_seen},
                        {"mean_over", options.mean_over_users ? "users" : "queries"},
                        {"context", options.context},
+                       {"collapse", options.collapse},
                        {"sampled_candidates", options.candidates.draw != "full"}};
   document["candidate_lists"] = describe_candidates(options.candidates);
   if (!beside.empty()) {
@@ -228,6 +268,7 @@ Json Evaluation::to_json() const {
                                      [](const QueryResult& query) { return query.repeat; });
   document["seen_repeat_share"] =
       queries.empty() ? 0.0 : static_cast<double>(repeats) / static_cast<double>(queries.size());
+  if (options.collapse != "off") document["repeats_left_out"] = repeats_left_out;
   if (split_time) document["split_time"] = *split_time;
   document["alarms"] = alarms_of(*this);
   return document;
@@ -238,10 +279,12 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
   check(target.data != nullptr, "an evaluation needs a dataset");
   MetricTable checked(options.cutoffs);  // refuses bad cut-offs before the work
   const auto start = std::chrono::steady_clock::now();
-  Prepared prepared = prepare(*target.data, split, split.tests, options.context);
+  Prepared prepared = prepare(*target.data, split, split.tests, options);
   if (prepared.queries.empty()) {
-    throw Error(Kind::kBadInput, fmt::format("protocol {} leaves no test interaction in dataset {}",
-                                             options.protocol, quote(target.data->name)));
+    throw Error(Kind::kBadInput,
+                fmt::format("protocol {} leaves no test interaction in dataset {}{}",
+                            options.protocol, quote(target.data->name),
+                            prepared.repeats_left_out > 0 ? " without its repeats" : ""));
   }
   const auto lists = lists_for(*target.data, options.candidates, "test");
   const std::vector<RankedQuery> ranks =
@@ -252,6 +295,7 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
   result.candidates = lists ? lists->options().negatives + 1 : target.data->item_count();
   result.split_time = split.time;
   result.queries = std::move(prepared.results);
+  result.repeats_left_out = prepared.repeats_left_out;
   for (std::size_t q = 0; q < ranks.size(); ++q) result.queries[q].ranks = ranks[q];
   for (const CandidateOptions& other : options.beside) {
     Evaluation again = result;
@@ -278,9 +322,10 @@ std::function<double(const Recommender&)> make_validator(const Domain& target,
     const std::size_t negatives = CandidateLists(*target.data, candidates).options().negatives;
     candidates = {.draw = "popularity", .negatives = negatives, .path = {}};
   }
-  const auto asked = std::make_shared<const Asked>(
-      Asked{prepare(*target.data, split, split.validation, options.context),
-            lists_for(*target.data, candidates, "validation")});
+  const auto asked =
+      std::make_shared<const Asked>(Asked{prepare(*target.data, split, split.validation, options),
+                                          lists_for(*target.data, candidates, "validation")});
+  if (asked->prepared.queries.empty()) return {};
   return [asked, target, ranking = options.ranking](const Recommender& model) {
     constexpr std::int64_t kCutoff = 10;  // [R14]
     double hits = 0.0;

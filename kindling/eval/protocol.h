@@ -15,9 +15,12 @@
 // Candidates are all items of the target, or each user's fixed list (candidates.h); the same
 // queries may be ranked among other candidates `beside`, and every table says which. The context of
 // a query is everything the user did before it, also after the split [Z21]; `context` = "test"
-// keeps to what came after the split, "train" to what came before it. Source: specs/zesrec.md 2.2
-// and 7. Errors: Error{kBadOption} for an unknown protocol, Error{kUnsupported} for a time split of
-// data without times, Error{kBadInput} without any query.
+// keeps to what came after the split, "train" to what came before it. `collapse` takes repeats out
+// of the evaluation alone [Z3]: a query whose target repeats the user's event before it ("runs") or
+// any earlier one ("any") is not asked, and of a context's repeats the first event stays. What
+// models learn from keeps its repeats. Source: specs/zesrec.md 2.2 and 7. Errors: Error{kBadOption}
+// for an unknown protocol, Error{kUnsupported} for a time split of data without times,
+// Error{kBadInput} without any query.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +43,7 @@ struct EvaluationOptions {
   bool mask_seen = false;        // items of the history are no candidates (the target always is)
   bool mean_over_users = false;  // instead of the mean over queries
   std::string context = "all";   // "all" earlier events [Z21], or those of "train" or "test" only
+  std::string collapse = "off";  // repeats in queries: "off", "runs" or "any" [Z3]
   std::optional<std::int64_t> test_start;  // mind-*: start of the week; default: by the last event
   RankingOptions ranking;
   CandidateOptions candidates;           // full, or lists
@@ -71,6 +75,7 @@ struct QueryResult {
 
 struct Evaluation {
   std::vector<QueryResult> queries;
+  std::size_t repeats_left_out = 0;  // queries that `collapse` took out [Z3]
   std::size_t candidates = 0;
   double seconds = 0.0;
   EvaluationOptions options;

@@ -24,6 +24,7 @@ struct PairSettings {
   std::string overlap_of = "shared";
   std::int64_t max_users = 0;
   std::int64_t data_seed = 1;
+  std::string collapse = "off";
   bool plots = false;
 
   template <class Visitor>
@@ -38,6 +39,8 @@ struct PairSettings {
     field("max_users", max_users, kNotNegative,
           "of each domain, common users first, then at random; 0: all");
     field("data_seed", data_seed, kNotNegative, "of overlap, users and candidate lists");
+    field("collapse", collapse, one_of({"off", "runs", "any"}),
+          "repeats in queries alone; what is learnt keeps them [Z3]");
     field("plots", plots, kAny, "keep the curves of a model that trains in phases as plots");
   }
 };
@@ -77,6 +80,7 @@ EvaluationOptions evaluation_of(const PairSettings& settings) {
   EvaluationOptions options;
   options.protocol = "leave-two-out";
   options.cutoffs = kCutoffs;
+  options.collapse = settings.collapse;
   const auto seeded = [&](const std::string& text) {
     CandidateOptions candidates = parse_candidates(text);
     candidates.seed = static_cast<std::uint64_t>(settings.data_seed);

@@ -5,6 +5,7 @@
 #include "kindling/base/error.h"
 #include "kindling/models/registry.h"
 #include "tests/eval/scorers.h"
+#include "tests/support/error_kind.h"
 
 namespace kindling {
 namespace {
@@ -56,6 +57,94 @@ TEST(Evaluate, GivesAllEarlierEventsAsContext) {
   EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, split, options).queries[1].history, 0U);
   options.context = "never";
   EXPECT_THROW(evaluate(falling(), {&shop, nullptr}, split, options), Error);
+}
+
+// What an evaluation that takes repeats out asks: target and length of the context.
+std::vector<std::pair<ItemId, std::uint32_t>> asked_without(const Dataset& shop,
+                                                            const std::string& collapse) {
+  EvaluationOptions options = asked("leave-last-out");
+  options.collapse = collapse;
+  const TargetSplit split = make_split(shop, options);
+  const Evaluation result = evaluate(falling(), {&shop, nullptr}, split, options);
+  EXPECT_EQ(result.queries.size() + result.repeats_left_out, split.tests.size());
+  std::vector<std::pair<ItemId, std::uint32_t>> queries;
+  for (const QueryResult& query : result.queries) {
+    queries.emplace_back(query.target, query.history);
+  }
+  return queries;
+}
+
+TEST(Collapse, TakesRepeatsOutOfTargetsAndContexts) {
+  const Dataset shop = make_dataset(10, {{5, 6, 6}, {7, 7, 3}, {1, 2, 1}, {1, 2, 1, 1, 4}});
+  using Queries = std::vector<std::pair<ItemId, std::uint32_t>>;
+
+  EXPECT_EQ(asked_without(shop, "off"), (Queries{{6, 2}, {3, 2}, {1, 2}, {4, 4}}));
+  EXPECT_EQ(asked_without(shop, "runs"), (Queries{{3, 1}, {1, 2}, {4, 3}}));
+  EXPECT_EQ(asked_without(shop, "any"), (Queries{{3, 1}, {4, 2}}));
+}
+
+TEST(Collapse, ShowsModelsTheFirstEventOfARun) {
+  const Dataset shop = make_dataset(10, {{5, 6, 6, 2}});
+  EvaluationOptions options = asked("leave-last-out");
+  options.collapse = "runs";
+  std::vector<ItemId> seen;
+  const FunctionScorer scorer([&](std::span<const Event> history, ItemId item) {
+    if (item == 0) {
+      for (const Event& event : history) seen.push_back(event.item);
+    }
+    return static_cast<float>(item);
+  });
+
+  evaluate(scorer, {&shop, nullptr}, make_split(shop, options), options);
+
+  EXPECT_EQ(seen, (std::vector<ItemId>{5, 6}));
+}
+
+TEST(Collapse, LeavesWhatIsLearntAsItIs) {
+  const Dataset shop = make_dataset(10, {{5, 5, 6}});
+  EvaluationOptions options = asked("leave-last-out");
+  options.collapse = "any";
+
+  const TargetSplit split = make_split(shop, options);
+
+  EXPECT_EQ(split.train.event_count(), 2U);
+}
+
+TEST(Collapse, SaysHowManyQueriesItTookAndRefusesOtherWords) {
+  const Dataset shop = make_dataset(10, {{5, 5}, {5, 6}});
+  EvaluationOptions options = asked("leave-last-out");
+  const TargetSplit split = make_split(shop, options);
+  const auto run = [&](const std::string& collapse) {
+    options.collapse = collapse;
+    return evaluate(falling(), {&shop, nullptr}, split, options).to_json();
+  };
+
+  EXPECT_EQ(run("runs")["repeats_left_out"], 1);
+  EXPECT_EQ(run("runs")["flags"]["collapse"], "runs");
+  EXPECT_FALSE(run("off").contains("repeats_left_out"));
+  EXPECT_EQ(testing::kind_of([&] { run("all"); }), Kind::kBadOption);
+}
+
+TEST(Collapse, IsRefusedWhenNoQueryIsLeft) {
+  const Dataset shop = make_dataset(10, {{5, 5}});
+  EvaluationOptions options = asked("leave-last-out");
+  options.collapse = "runs";
+  const TargetSplit split = make_split(shop, options);
+
+  EXPECT_EQ(testing::kind_of([&] {
+              evaluate(falling(), {&shop, nullptr}, split, options);
+            }),
+            Kind::kBadInput);
+}
+
+TEST(Collapse, HoldsForValidationToo) {
+  const Dataset shop = make_dataset(10, {{5, 5, 1}});
+  EvaluationOptions options = asked("leave-two-out");
+  const TargetSplit split = make_split(shop, options);
+
+  EXPECT_TRUE(make_validator({&shop, nullptr}, split, options));
+  options.collapse = "runs";
+  EXPECT_FALSE(make_validator({&shop, nullptr}, split, options));  // its one event is a repeat
 }
 
 TEST(Evaluate, ReportsBothWaysOfTreatingSeenItems) {

@@ -80,6 +80,16 @@ TEST_F(TwoDomainCell, TellsQueriesWithATrainedAnswer) {
   EXPECT_FALSE(two_domain_cells().has_metric("warm:nonsense"));
 }
 
+TEST_F(TwoDomainCell, TakesRepeatsOutOfQueriesAlone) {
+  task_.settings["collapse"] = "any";
+
+  const CellResult result = two_domain_cells().run(task_);
+
+  EXPECT_EQ(result.more["queries"], 40);  // there are no repeats here
+  task_.settings["collapse"] = "all";
+  EXPECT_THROW(two_domain_cells().run(task_), Error);
+}
+
 TEST_F(TwoDomainCell, ThinsTheOverlapAlikeInBothDirections) {
   task_.settings["overlap"] = 0.5;
   const CellResult there = two_domain_cells().run(task_);
