@@ -151,11 +151,16 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("--source", run.source, "dataset directory to learn from");
   verb->add_option("--target", run.target,
                    "dataset directory of the later target: its users and items are left out of the "
-                   "source, unless the protocol is leave-two-out");
+                   "source, see --remove-overlap");
   verb->add_option("--vectors", run.vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_option("--protocol", run.protocol, "how the target is split")
       ->check(CLI::IsMember({"leave-last-out", "leave-two-out", "time-split"}))
+      ->capture_default_str();
+  verb->add_option("--remove-overlap", run.remove_overlap,
+                   "what of the target is left out of the source, users with one event after it "
+                   "too; auto: both, under leave-two-out none [Z4]")
+      ->check(CLI::IsMember({"auto", "both", "users", "items", "none"}))
       ->capture_default_str();
   verb->add_option("--candidates", arguments->candidates,
                    "leave-two-out: what validation ranks against, popularity:N, uniform:N or full")

@@ -273,24 +273,39 @@ Dataset keep_users(const Dataset& data, const std::vector<bool>& users) {
   return rebuild(data, kept);
 }
 
-Dataset remove_overlap(const Dataset& source, const Dataset& target, std::int64_t min_user_length) {
+Overlap overlap_named(const std::string& name) {
+  if (name == "both") return Overlap::kBoth;
+  if (name == "users") return Overlap::kUsers;
+  if (name == "items") return Overlap::kItems;
+  if (name == "none") return Overlap::kNone;
+  throw Error(Kind::kBadOption, "what of the target leaves the source cannot be " + quote(name),
+              "remove_overlap", "expected both, users, items or none");
+}
+
+Dataset remove_overlap(const Dataset& source, const Dataset& target, std::int64_t min_user_length,
+                       Overlap removed) {
+  const bool users = removed == Overlap::kBoth || removed == Overlap::kUsers;
+  const bool items = removed == Overlap::kBoth || removed == Overlap::kItems;
   Kept kept(source);
-  for (UserId user = 0; user < source.user_count(); ++user) {
+  for (UserId user = 0; users && user < source.user_count(); ++user) {
     if (target.user_ids().find(source.user_ids().name(user))) kept.users[user] = false;
   }
-  for (ItemId item = 0; item < source.item_count(); ++item) {
+  for (ItemId item = 0; items && item < source.item_count(); ++item) {
     if (target.item_ids().find(source.item_ids().name(item))) kept.items[item] = false;
   }
   drop_short_users(source, min_user_length, kept);
   drop_unseen_items(source, kept);
   const Counts left = count(source, kept);
   if (left.events == 0) {
-    throw Error(Kind::kBadInput,
-                fmt::format("nothing is left of {} without the users and items of {}",
-                            quote(source.name), quote(target.name)));
+    const char* what = users && items ? "users and items" : users ? "users" : "items";
+    throw Error(Kind::kBadInput, users || items
+                                     ? fmt::format("nothing is left of {} without the {} of {}",
+                                                   quote(source.name), what, quote(target.name))
+                                     : fmt::format("no user of {} has {} events",
+                                                   quote(source.name), min_user_length));
   }
   Dataset result = rebuild(source, kept);
-  result.origin["without_overlap_with"] = target.name;
+  if (users || items) result.origin["without_overlap_with"] = target.name;
   return result;
 }
 

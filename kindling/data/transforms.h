@@ -67,10 +67,15 @@ struct TransformOptions {
 // {"step", "users", "items", "events"} with what is left.
 Dataset apply_transforms(const Dataset& data, const TransformOptions& options, Json& steps);
 
-// The source without every user and item whose outside id occurs in the target, and without users
-// who are then left with fewer than `min_user_length` events [Z4].
+// What of the target leaves the source [Z4].
+enum class Overlap { kBoth, kUsers, kItems, kNone };
+// "both", "users", "items" or "none"; Error{kBadOption} for another word.
+Overlap overlap_named(const std::string& name);
+
+// The source without every user and item (or one of the two, or neither) whose outside id occurs in
+// the target, and without users who are then left with fewer than `min_user_length` events [Z4].
 Dataset remove_overlap(const Dataset& source, const Dataset& target,
-                       std::int64_t min_user_length = 2);
+                       std::int64_t min_user_length = 2, Overlap removed = Overlap::kBoth);
 
 // The dataset of the users that are marked, without the items that only others took.
 Dataset keep_users(const Dataset& data, const std::vector<bool>& users);

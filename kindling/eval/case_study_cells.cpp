@@ -23,6 +23,7 @@ struct CaseSettings {
   std::int64_t events = 5;
   std::int64_t rank = 20;
   std::string similarity = "dot";
+  std::string remove_overlap = "both";
 
   template <class Visitor>
   void fields(Visitor& field) {
@@ -31,6 +32,8 @@ struct CaseSettings {
     field("events", events, between(1, 100), "of a history; the next one is to be predicted");
     field("rank", rank, kPositive, "the next item is right up to this rank");
     field("similarity", similarity, one_of({"dot", "cosine"}), "of user vectors");
+    field("remove_overlap", remove_overlap, one_of({"both", "users", "items", "none"}),
+          "what of the target is left out of the source [Z4]");
   }
 };
 
@@ -120,7 +123,7 @@ class CaseStudyCells final : public CellRunner {
     options_from_json(settings, task.settings);
     NextItemCell cell;
     CellTask plain = task;
-    plain.settings = Json::object();
+    plain.settings = {{"remove_overlap", settings.remove_overlap}};
     open_next_item_cell(plain, cell);
     fit_next_item_cell(task, cell);
     const auto* model = dynamic_cast<const VectorRecommender*>(cell.model.get());

@@ -33,6 +33,18 @@ struct EvaluationSettings {
   }
 };
 
+struct ZeroShotSettings {
+  EvaluationSettings evaluation;
+  std::string remove_overlap = "both";
+
+  template <class Visitor>
+  void fields(Visitor& field) {
+    field("remove_overlap", remove_overlap, one_of({"both", "users", "items", "none"}),
+          "what of the target is left out of the source [Z4]");
+    evaluation.fields(field);
+  }
+};
+
 struct IncrementalSettings {
   EvaluationSettings evaluation;
   std::int64_t interactions = 10'000;
@@ -44,9 +56,26 @@ struct IncrementalSettings {
   }
 };
 
-EvaluationOptions evaluation_of(const CellTask& task) {
-  IncrementalSettings settings;
+// Those of all kinds, to read any cell's.
+struct CellSettings {
+  ZeroShotSettings zero_shot;
+  std::int64_t interactions = 0;
+
+  template <class Visitor>
+  void fields(Visitor& field) {
+    field("interactions", interactions, kPositive, "");
+    zero_shot.fields(field);
+  }
+};
+
+CellSettings settings_of(const CellTask& task) {
+  CellSettings settings;
   options_from_json(settings, task.settings);
+  return settings;
+}
+
+EvaluationOptions evaluation_of(const CellTask& task) {
+  const ZeroShotSettings settings = settings_of(task).zero_shot;
   EvaluationOptions options;
   options.protocol = task.protocol;
   options.cutoffs = kCutoffs;
@@ -69,9 +98,7 @@ std::string queries_fingerprint(const NextItemCell& cell, const Evaluation& resu
 class ZeroShotCells : public CellRunner {
  public:
   std::vector<std::string> protocols() const override { return protocol_names(); }
-  std::vector<OptionInfo> settings() const override {
-    return describe_options(EvaluationSettings{});
-  }
+  std::vector<OptionInfo> settings() const override { return describe_options(ZeroShotSettings{}); }
   std::vector<std::string> roles(const std::string& model) const override {
     if (find_model(model).needs_source) return {"source", "target"};
     return {"target"};
@@ -86,6 +113,9 @@ class ZeroShotCells : public CellRunner {
 
 class InDomainCells final : public ZeroShotCells {
  public:
+  std::vector<OptionInfo> settings() const override {
+    return describe_options(EvaluationSettings{});
+  }
   void check(const std::string& model, const OptionValues& options) const override {
     if (find_model(model).needs_source) {
       throw Error(Kind::kBadInput, fmt::format("{} learns from a source domain", model), {},
@@ -130,7 +160,11 @@ void open_next_item_cell(const CellTask& task, NextItemCell& cell) {
   cell.evaluation = evaluation_of(task);
   TrainRun run;
   run.model = task.model;
-  if (cell.info->needs_source) run.source = task.data.at("source");
+  if (cell.info->needs_source) {
+    run.source = task.data.at("source");
+    run.remove_overlap = settings_of(task).zero_shot.remove_overlap;
+    cell.removed_from_source = run.remove_overlap;
+  }
   run.target = task.data.at("target");
   run.vectors = task.vectors;
   cell.data.target = load_dataset(run.target);
@@ -171,6 +205,9 @@ CellResult evaluate_next_item_cell(const NextItemCell& cell) {
   all.more["queries"] = result.queries.size();
   all.more["candidates"] = result.candidates;
   all.more["details"] = cell.model->details();
+  if (!cell.removed_from_source.empty()) {
+    all.more["removed_from_source"] = cell.removed_from_source;  // [Z4]
+  }
   if (!cell.context.history.empty()) {
     all.more["history"] = history_json(cell.context.history);
     // What a choice among models may look at: the source's validation users.

@@ -27,6 +27,7 @@ struct NextItemCell {
   std::unique_ptr<Recommender> model;
   FitContext context;
   EvaluationOptions evaluation;
+  std::string removed_from_source;  // both, users, items, none; empty without a source [Z4]
 
   Domain target() const {
     return {&data.target, info->needs_text ? &data.target_vectors : nullptr};

@@ -27,19 +27,37 @@ TargetSplit split_target(const TrainRun& run, const Dataset& target) {
               "the protocols are leave-last-out, leave-two-out and time-split");
 }
 
+constexpr std::int64_t kLeastEvents = 2;  // of a source user, once the target's are gone [Z4]
+
+// What of the target leaves the source in this run; "" when there is nothing to choose.
+std::string removed_overlap(const TrainRun& run) {
+  if (run.target.empty() || run.source.empty()) return "";
+  if (run.remove_overlap != "auto") return run.remove_overlap;
+  return run.protocol == "leave-two-out" ? "none" : "both";
+}
+
 void prepare_source(const TrainRun& run, TrainingData& loaded, bool needs_text) {
   Dataset whole = load_dataset(run.source);
   if (needs_text) loaded.source_vectors = open_item_vectors(run.source, run.vectors, whole);
+  std::optional<Dataset> part;  // what the protocol lets it learn from, where that is not all
   if (run.protocol == "leave-two-out") {
-    loaded.source = split_leave_two_out(whole).train;
-  } else if (run.target.empty()) {
-    loaded.source = std::move(whole);
+    part = split_leave_two_out(whole).train;
+  } else if (loaded.split && loaded.split->time) {
+    part = events_until(whole, *loaded.split->time);
+  }
+  const std::string removed = removed_overlap(run);
+  // Under leave-two-out short histories stay, as in the papers of two domains.
+  const bool as_it_is = run.protocol == "leave-two-out" && removed == "none";
+  if (removed.empty() || as_it_is) {
+    loaded.source = std::move(part ? *part : whole);
   } else {
-    const auto time = loaded.split->time;  // nothing for order-only splits
-    const Dataset past = time ? events_until(whole, *time) : whole;
-    loaded.source = remove_overlap(past, loaded.target);
-    log_info("source: {} of {} events are before the split and apart from the target",
-             loaded.source.event_count(), whole.event_count());
+    loaded.source =
+        remove_overlap(part ? *part : whole, loaded.target, kLeastEvents, overlap_named(removed));
+    log_info("source: {} of {} events are before the split{}", loaded.source.event_count(),
+             whole.event_count(),
+             removed == "none"   ? ""
+             : removed == "both" ? " and apart from the target"
+                                 : fmt::format(" and without the target's {}", removed));
     if (needs_text) {
       loaded.source_vectors = select_item_vectors(loaded.source_vectors, whole, loaded.source);
     }
@@ -136,6 +154,9 @@ void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData
     throw Error(Kind::kBadOption,
                 fmt::format("{} learns from the target's own interactions", info.name), "--target");
   }
+  if (run.remove_overlap != "auto" && (run.target.empty() || run.source.empty())) {
+    throw Error(Kind::kBadOption, "needs --source and --target", "--remove-overlap");
+  }
   if (!run.target.empty()) {
     if (!loaded.split) {
       loaded.target = load_dataset(run.target);
@@ -186,6 +207,8 @@ ModelRecord run_training(const TrainRun& run) {
   } else if (loaded.task.target_train) {
     record.data = describe_domain(*loaded.task.target_train, "target");
   }
+  const std::string removed = loaded.task.source ? removed_overlap(run) : "";
+  if (!removed.empty()) record.data["removed_from_source"] = removed;
   record.data["protocol"] = run.target.empty() ? "none" : run.protocol;
   record.details = model->details();
   record.history = context.history;

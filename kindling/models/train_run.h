@@ -3,13 +3,14 @@
 //   const ModelRecord record = run_training({.model = "zesrec", .source = "data/games",
 //                                            .target = "data/scientific", .out = "models/zesrec"});
 //
-// With a target, its users and items are removed from the source [Z4]; under the time split the
-// source is also cut at the target's t_s, so that nothing later than the test begins is seen.
-// Under leave-last-out whole source sequences are used: the domains are disjoint, so nothing of the
-// target leaks. Under leave-two-out the domains stay as they are, shared users and all: both are
-// cut to their train parts (specs/recguru.md 2.3). Models of the target's own interactions (pop,
-// recency) learn from its train part. Checkpoints lie in <out>.ckpt until the run succeeds. Errors:
-// as Dataset, ItemVectors and Recommender::fit; Error{kBadInput} when `out` exists.
+// With a target, its users and items are removed from the source, or what `remove_overlap` says
+// [Z4]; under the time split the source is also cut at the target's t_s, so that nothing later than
+// the test begins is seen. Under leave-last-out whole source sequences are used: the domains are
+// disjoint, so nothing of the target leaks. Under leave-two-out the domains stay as they are,
+// shared users and all: both are cut to their train parts (specs/recguru.md 2.3). Models of the
+// target's own interactions (pop, recency) learn from its train part. Checkpoints lie in <out>.ckpt
+// until the run succeeds. Errors: as Dataset, ItemVectors and Recommender::fit; Error{kBadInput}
+// when `out` exists.
 #pragma once
 
 #include <functional>
@@ -29,7 +30,10 @@ struct TrainRun {
   std::string vectors;                      // name under DIR/vectors; empty: the only one there
   std::string protocol = "leave-last-out";  // leave-two-out, time-split
   double train_share = 0.8;                 // of the target's interactions, time-split
-  std::string out;                          // model directory
+  // What of the target leaves the source: both, users, items, none; auto: both, none under
+  // leave-two-out [Z4].
+  std::string remove_overlap = "auto";
+  std::string out;  // model directory
   std::uint64_t seed = 0;
   std::string device = "cpu";
   bool resume = false;

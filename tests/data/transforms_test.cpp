@@ -198,6 +198,25 @@ TEST(RemoveOverlap, TakesSharedUsersAndItemsFromTheSource) {
   EXPECT_EQ(history(result, 0), "bcd");
 }
 
+TEST(RemoveOverlap, TakesUsersOrItemsAloneOrNeither) {
+  const Dataset source = world({{"u", "ab"}, {"v", "abcd"}, {"w", "ad"}, {"x", "d"}});
+  const Dataset target = world({{"u", "x"}, {"t", "a"}});
+  const auto left = [&](const char* removed) {
+    std::string text;
+    const Dataset result = remove_overlap(source, target, 2, overlap_named(removed));
+    for (UserId user = 0; user < result.user_count(); ++user) {
+      text += result.user_ids().name(user) + ":" + history(result, user) + " ";
+    }
+    return text;
+  };
+
+  EXPECT_EQ(left("users"), "v:abcd w:ad ");
+  EXPECT_EQ(left("items"), "v:bcd ");  // u and w are left with one event, x has one anyway
+  EXPECT_EQ(left("none"), "u:ab v:abcd w:ad ");
+  EXPECT_EQ(left("both"), "v:bcd ");
+  EXPECT_THROW(overlap_named("all"), Error);
+}
+
 TEST(MatchingItems, FindsRowsByOutsideId) {
   const Dataset whole = world({{"u", "abc"}});
   const Dataset part = world({{"v", "ca"}});

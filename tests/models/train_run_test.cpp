@@ -132,6 +132,69 @@ TEST_F(TrainingRun, OfScenariosSaysWhenThereIsNothingToResume) {
               HasSubstr("nothing to resume in " + resumed.out + ".ckpt"));
 }
 
+// Source and target share user u and item a.
+class SharedDomains : public TrainingRun {
+ protected:
+  SharedDomains() {
+    write("source", {{"u", "cdecde"}, {"v", "acdedc"}, {"w", "ac"}});
+    write("target", {{"u", "axyzxy"}, {"t", "xyazzx"}});
+  }
+
+  void write(const std::string& name,
+             const std::vector<std::pair<std::string, std::string>>& users) const {
+    DatasetBuilder builder(false);
+    for (const auto& [user, items] : users) {
+      for (const char item : items)
+        builder.add(builder.user(user), builder.item(std::string(1, item)), 0);
+    }
+    save_dataset(std::move(builder).build(name), dir_.file(name));
+  }
+
+  TrainRun pair(const std::string& protocol, const std::string& removed = "auto") const {
+    TrainRun made = run("cmf", {{"dim", "4"}, {"epochs", "1"}});
+    made.source = dir_.file("source");
+    made.target = dir_.file("target");
+    made.protocol = protocol;
+    made.remove_overlap = removed;
+    made.force = true;
+    return made;
+  }
+
+  // Users and events that the source keeps.
+  std::pair<std::size_t, std::size_t> learnt(const TrainRun& run) const {
+    TrainingData data;
+    load_training_data(run, find_model(run.model), data);
+    return {data.source.user_count(), data.source.event_count()};
+  }
+};
+
+TEST_F(SharedDomains, LeavesOutOfTheSourceWhatItIsAskedTo) {
+  using Kept = std::pair<std::size_t, std::size_t>;
+
+  EXPECT_EQ(learnt(pair("leave-last-out")), Kept(1, 5));  // v without a
+  EXPECT_EQ(learnt(pair("leave-last-out", "both")), Kept(1, 5));
+  EXPECT_EQ(learnt(pair("leave-last-out", "users")), Kept(2, 8));
+  EXPECT_EQ(learnt(pair("leave-last-out", "items")), Kept(2, 11));  // w has one event left
+  EXPECT_EQ(learnt(pair("leave-last-out", "none")), Kept(3, 14));
+  EXPECT_EQ(learnt(pair("leave-two-out")), Kept(3, 10));  // train parts, everybody stays
+  EXPECT_EQ(learnt(pair("leave-two-out", "users")), Kept(2, 6));
+}
+
+TEST_F(SharedDomains, RecordsWhatWasLeftOut) {
+  run_training(pair("leave-last-out", "none"));
+  EXPECT_EQ(load_model(dir_.file("model")).record.data.at("removed_from_source"), "none");
+
+  run_training(pair("leave-last-out"));
+  EXPECT_EQ(load_model(dir_.file("model")).record.data.at("removed_from_source"), "both");
+}
+
+TEST_F(SharedDomains, RefusesAnotherWordAndAChoiceWithoutTwoDomains) {
+  EXPECT_THAT(said_by(pair("leave-last-out", "all")), HasSubstr("expected both, users"));
+  TrainRun alone = run("pop", {});
+  alone.remove_overlap = "none";
+  EXPECT_THAT(said_by(alone), HasSubstr("needs --source and --target"));
+}
+
 TEST_F(TrainingRun, NamesTheModelAndTheDomainThatHasNoSequences) {
   DatasetBuilder builder(false);
   for (int user = 0; user < 5; ++user) {
