@@ -115,6 +115,15 @@ TargetSplit split_leave_two_out(const Dataset& target) {
   return split;
 }
 
+std::vector<std::vector<ItemId>> items_of(const Dataset& data,
+                                          const std::vector<TestEvent>& tests) {
+  std::vector<std::vector<ItemId>> items(data.user_count());
+  for (const TestEvent& test : tests) {
+    items[test.user].push_back(data.history(test.user)[test.position].item);
+  }
+  return items;
+}
+
 Dataset events_until(const Dataset& source, std::int64_t time) {
   require_times(source, "a cut at a time");
   return filter_events(source,

@@ -50,6 +50,9 @@ TargetSplit split_leave_last_out(const Dataset& target);
 // is train. Users with fewer than three events are train as a whole. Source: specs/recguru.md 2.3.
 TargetSplit split_leave_two_out(const Dataset& target);
 
+// The items of `tests`, by user: what an honest model never sees.
+std::vector<std::vector<ItemId>> items_of(const Dataset& data, const std::vector<TestEvent>& tests);
+
 // Events with time <= `time`: what a source may be trained on when the target is cut there.
 Dataset events_until(const Dataset& source, std::int64_t time);
 

@@ -72,8 +72,10 @@ std::optional<ItemVectors> open_vectors(const OpenedModel& opened, const std::st
 }
 
 void fit_here(OpenedModel& opened, const Dataset& train, const ItemVectors* vectors,
-              std::uint64_t seed, std::function<double(const Recommender&)> validate = {}) {
+              std::uint64_t seed, std::function<double(const Recommender&)> validate = {},
+              std::function<TestItems()> test_items = {}) {
   TrainTask task;
+  task.test_items = std::move(test_items);
   task.target_train = Domain{&train, vectors};
   FitContext context;
   context.seed = seed;
@@ -150,7 +152,9 @@ Json run_evaluation(const EvaluateRun& run) {
     if (!opened.record) {
       opened.model = opened.info->make(run.options);
       fit_here(opened, split.train, space, seed,
-               make_validator({&target, space}, split, run.evaluation));
+               make_validator({&target, space}, split, run.evaluation), [&] {
+                 return TestItems{{}, items_of(target, split.tests)};
+               });
     }
     const Evaluation result = evaluate(*opened.model, {&target, space}, split, run.evaluation);
     statistics.add(result.metrics());

@@ -182,6 +182,10 @@ class TwoDomainCells final : public CellRunner {
     TrainTask learn;
     if (info.needs_source) learn.source = Domain{&source, nullptr};
     learn.target_train = Domain{&split.train, nullptr};
+    learn.test_items = [&] {
+      return TestItems{items_of(pair.source, split_leave_two_out(pair.source).tests),
+                       items_of(pair.target, split.tests)};
+    };
     FitContext context;
     context.seed = task.seed;
     context.checkpoint = (std::filesystem::path(task.work) / "checkpoint").string();

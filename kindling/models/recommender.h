@@ -42,12 +42,21 @@ struct Query {
   std::optional<std::int64_t> time = std::nullopt;  // seconds since 1970
 };
 
+// The items that an evaluation will ask each user for, by user of the domain.
+struct TestItems {
+  std::vector<std::vector<ItemId>> source;
+  std::vector<std::vector<ItemId>> target;
+};
+
 // What fit() may learn from. A zero-shot model reads `source` only; a model of the target's own
 // interactions (POP, recency) reads `target_train`: the target's events up to the split. A model of
 // two domains reads both; the users they share have the same outside ids (data/domains.h).
 struct TrainTask {
   std::optional<Domain> source;
   std::optional<Domain> target_train;
+  // To call it is a leak. Only an option that repeats a released code's leak, and says so, does
+  // [R9]. May be empty.
+  std::function<TestItems()> test_items = nullptr;
 };
 
 // One line of the learning curve, after each epoch.

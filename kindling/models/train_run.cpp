@@ -65,6 +65,23 @@ void prepare_source(const TrainRun& run, TrainingData& loaded, bool needs_text) 
   loaded.task.source = Domain{&loaded.source, needs_text ? &loaded.source_vectors : nullptr};
 }
 
+// What the options that repeat a leak ask for [R9]. The source has test events of its own under
+// leave-two-out only.
+TestItems find_test_items(const TrainRun& run, const TrainingData& loaded) {
+  TestItems items;
+  items.target = items_of(loaded.target, loaded.split->tests);
+  if (!loaded.task.source || run.protocol != "leave-two-out") return items;
+  const Dataset whole = load_dataset(run.source);
+  items.source.resize(loaded.source.user_count());
+  for (const TestEvent& test : split_leave_two_out(whole).tests) {
+    const ItemId item = whole.history(test.user)[test.position].item;
+    const auto user = loaded.source.user_ids().find(whole.user_ids().name(test.user));
+    const auto known = loaded.source.item_ids().find(whole.item_ids().name(item));
+    if (user && known) items.source[*user].push_back(*known);
+  }
+  return items;
+}
+
 Json describe_domain(const Domain& domain, const std::string& role) {
   Json facts;
   facts["role"] = role;
@@ -164,6 +181,7 @@ void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData
     }
   }
   if (!run.source.empty()) prepare_source(run, loaded, info.needs_text);
+  if (loaded.split) loaded.task.test_items = [&, run] { return find_test_items(run, loaded); };
   if (info.needs_target_train) {
     if (info.needs_text) {
       loaded.target_vectors = open_item_vectors(run.target, run.vectors, loaded.target);

@@ -90,6 +90,19 @@ TEST_F(TwoDomainCell, TakesRepeatsOutOfQueriesAlone) {
   EXPECT_THROW(two_domain_cells().run(task_), Error);
 }
 
+TEST_F(TwoDomainCell, TellsTheTestItemsToAModelThatLeaks) {
+  task_.model = "autorec";
+  task_.options = {{"dim", "8"},
+                   {"layers", "1"},
+                   {"hidden", "8"},
+                   {"batch_size", "16"},
+                   {"pretrain_steps", "2"},
+                   {"finetune_steps", "2"},
+                   {"negatives_exclude", "training+test"}};
+
+  EXPECT_EQ(two_domain_cells().run(task_).more["queries"], 40);
+}
+
 TEST_F(TwoDomainCell, ThinsTheOverlapAlikeInBothDirections) {
   task_.settings["overlap"] = 0.5;
   const CellResult there = two_domain_cells().run(task_);

@@ -350,7 +350,7 @@ TEST(RecGuruSteps, LazyTablesGetTheGradientOfDenseOnes) {
       table = torch::arange(88, torch::kFloat32).cos().view({11, 8}).clone();
       if (options.tables == "dense") table.requires_grad_(true);
     }
-    Steps steps(options, Variant::kRecGuru, net, tables, &a, b, Rng(2));
+    Steps steps(options, Variant::kRecGuru, net, tables, &a, b, {}, Rng(2));
     const auto optimizer =
         train::make_optimizer({.kind = "sgd", .learning_rate = 0.1},
                               {{"items_a", tables.of[kSource]}, {"items_b", tables.of[kTarget]}});

@@ -8,86 +8,18 @@
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
 #include "kindling/data/split.h"
-#include "kindling/data/synthetic.h"
 #include "kindling/kernels/rank_count.h"
-#include "kindling/models/recguru/net.h"
 #include "kindling/models/registry.h"
+#include "tests/models/recguru_support.h"
 #include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
 
-OptionValues quick_guru() {
-  return {{"dim", "16"},
-          {"layers", "1"},
-          {"hidden", "32"},
-          {"dropout", "0.1"},
-          {"embedding_scale", "0.1"},
-          {"batch_size", "64"},
-          {"pretrain_steps", "12"},
-          {"adversarial_steps", "8"},
-          {"finetune_steps", "20"},
-          {"warmup", "10"},
-          {"critic_steps", "2"},
-          {"evaluate_every", "5"},
-          {"checkpoint_every", "4"}};
-}
-
-OptionValues with(OptionValues values, const char* name, const char* value) {
-  for (auto& [known, text] : values) {
-    if (known == name) {
-      text = value;
-      return values;
-    }
-  }
-  values.emplace_back(name, value);
-  return values;
-}
-
-// Both domains have the users u0 … u79, or names of their own.
-Dataset rename_users(const Dataset& data, const std::string& prefix) {
-  DatasetBuilder builder(data.has_times);
-  for (ItemId item = 0; item < data.item_count(); ++item) builder.item(data.item_ids().name(item));
-  for (UserId user = 0; user < data.user_count(); ++user) {
-    const UserId added = builder.user(prefix + std::to_string(user));
-    for (const Event& event : data.history(user)) builder.add(added, event.item, event.time);
-  }
-  return std::move(builder).build(data.name);
-}
-
-class RecGuru : public ::testing::Test {
- protected:
-  RecGuru() {
-    const SyntheticWorld world = make_synthetic_world({.users = 80, .items = 40, .stay = 0.7}, 5);
-    source_ = rename_users(world.source.data, "u");
-    target_ = rename_users(world.target.data, "u");
-    set_log_level(LogLevel::kQuiet);
-  }
-  ~RecGuru() override { set_log_level(LogLevel::kInfo); }
-
-  TrainTask task() const {
-    TrainTask task;
-    task.source = Domain{&source_, nullptr};
-    task.target_train = Domain{&target_, nullptr};
-    return task;
-  }
-
-  Matrix scores(const Recommender& model) const {
-    std::vector<Query> queries;
-    for (UserId user = 0; user < 10; ++user) queries.push_back({target_.history(user)});
-    std::vector<ItemId> items(target_.item_count());
-    std::iota(items.begin(), items.end(), 0U);
-    return model.score({&target_, nullptr}, queries, items);
-  }
-
-  static void expect_equal(const Matrix& a, const Matrix& b) {
-    ASSERT_EQ(a.rows() * a.cols(), b.rows() * b.cols());
-    for (std::size_t i = 0; i < a.rows() * a.cols(); ++i) ASSERT_EQ(a.data()[i], b.data()[i]) << i;
-  }
-
-  Dataset source_;
-  Dataset target_;
-};
+using testing::quick_guru;
+using testing::RecGuru;
+using testing::rename_users;
+using testing::with;
 
 TEST_F(RecGuru, RecordsTheCurvesOfFigure2) {
   const auto model = make_model("recguru", quick_guru());
@@ -308,61 +240,6 @@ TEST_F(RecGuru, KeepsWhatPreTrainingLeftWhereFineTuningOnlyHarms) {
   EXPECT_EQ(model->details().at("best_step"), 0);
   EXPECT_EQ(model->details().at("finetune_steps"), 10);
   expect_equal(scores(*model), before);
-}
-
-TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
-  const std::vector<std::pair<const char*, const char*>> switches = {
-      {"profile", "paper"},           {"profile", "released"},
-      {"adversary", "bce"},           {"adversary", "none"},
-      {"overlap_loss", "l2"},         {"positions", "learned"},
-      {"input_scale", "4"},           {"tables", "dense"},
-      {"finetune_user", "past"},      {"finetune_detach", "false"},
-      {"finetune_loss", "bpr"},       {"finetune_reconstruction", "false"},
-      {"recommender_start", "random"}};
-  for (const auto& [name, value] : switches) {
-    const auto model = make_model("recguru", with(quick_guru(), name, value));
-    FitContext context;
-
-    model->fit(task(), context);
-
-    EXPECT_TRUE(std::isfinite(scores(*model)(0, 0))) << name << "=" << value;
-    EXPECT_EQ(model->details().at("options").at("pretrain_steps"), 12);
-  }
-}
-
-TEST(RecGuruInput, ScalesItemVectorsButNotPositions) {
-  recguru::Options plain;
-  plain.dim = 8;
-  plain.hidden = 8;
-  plain.layers = 1;
-  recguru::Options scaled = plain;
-  scaled.input_scale = 2.0;
-  recguru::Net one(plain, recguru::Variant::kAutoRec, true, Rng(3));
-  recguru::Net two(scaled, recguru::Variant::kAutoRec, true, Rng(3));
-  one.eval();
-  two.eval();
-  recguru::PackedRows rows;
-  rows.offsets = {0, 3};
-  rows.ids = {0, 1, 2};
-  rows.positions = {97, 98, 99};
-  const torch::Tensor table = torch::arange(24, torch::kFloat32).view({3, 8}) / 24.0;
-  Rng unused(0);
-
-  const torch::Tensor doubled = one.user_vectors(recguru::kTarget, 2.0 * table, rows, unused);
-  const torch::Tensor read = two.user_vectors(recguru::kTarget, table, rows, unused);
-  const torch::Tensor undone = one.user_vectors(recguru::kTarget, table, rows, unused);
-
-  EXPECT_TRUE(torch::equal(doubled, read));
-  EXPECT_FALSE(torch::equal(undone, read));
-}
-
-TEST(RecGuruOptions, AProfileSetsWhatIsNotGiven) {
-  try {
-    make_model("recguru", {{"profile", "released"}, {"heads", "3"}});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kBadOption);
-  }
 }
 
 }  // namespace

@@ -195,6 +195,24 @@ TEST_F(SharedDomains, RefusesAnotherWordAndAChoiceWithoutTwoDomains) {
   EXPECT_THAT(said_by(alone), HasSubstr("needs --source and --target"));
 }
 
+TEST_F(SharedDomains, TellsTheTestItemsToWhoAsksForThem) {
+  const TrainRun asked = pair("leave-two-out");
+  TrainingData data;
+  load_training_data(asked, find_model(asked.model), data);
+
+  const TestItems items = data.task.test_items();
+
+  const auto name = [](const Dataset& of, ItemId item) { return of.item_ids().name(item); };
+  ASSERT_EQ(items.source.size(), 3U);
+  ASSERT_EQ(items.source[0].size(), 1U);
+  EXPECT_EQ(name(data.source, items.source[0][0]), "e");  // of cdecde
+  EXPECT_EQ(name(data.source, items.source[1][0]), "c");  // of acdedc
+  EXPECT_TRUE(items.source[2].empty());                   // two events: no test
+  ASSERT_EQ(items.target.size(), 2U);
+  EXPECT_EQ(name(data.target, items.target[0][0]), "y");
+  EXPECT_EQ(name(data.target, items.target[1][0]), "x");
+}
+
 TEST_F(TrainingRun, NamesTheModelAndTheDomainThatHasNoSequences) {
   DatasetBuilder builder(false);
   for (int user = 0; user < 5; ++user) {

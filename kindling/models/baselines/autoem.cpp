@@ -76,10 +76,11 @@ class AutoEm : public VectorRecommender {
                   {},
                   "users are matched by their outside ids; train with --protocol leave-two-out");
     }
-    fit_base(*base_, *task.target_train, "target", context);
+    const TestItems leaked = recguru::leaked_items(options_.base.negatives_exclude, task);
+    fit_base(*base_, *task.target_train, leaked.target, "target", context);
     const auto other = make_base(source_options(base_->details()));
     FitContext alone;
-    fit_other(*other, *task.source, context, alone);
+    fit_other(*other, *task.source, leaked.source, context, alone);
     const auto kept = static_cast<std::size_t>(options_.base.max_length - 1);  // [eos] is one more
     const States here = states_of(*base_, target, kept);
     const States there = states_of(*other, source, kept);
@@ -87,7 +88,8 @@ class AutoEm : public VectorRecommender {
     make_nets(rng.fork("weights"));
     learn_map(here, there, shared, rng.fork("map"));
     remember_last(target, there, shared);
-    learn_merge(target, here, there, shared, rng.fork("merge"), context);
+    learn_merge(recguru::DomainData(target, leaked.target), here, there, shared, rng.fork("merge"),
+                context);
     freeze();
   }
 
@@ -195,12 +197,14 @@ class AutoEm : public VectorRecommender {
   }
 
   // Stage 1, with a checkpoint of its own.
-  static void fit_base(Recommender& base, const Domain& domain, const std::string& name,
+  static void fit_base(Recommender& base, const Domain& domain,
+                       const std::vector<std::vector<ItemId>>& leaked, const std::string& name,
                        FitContext& context) {
     const std::string folder = context.checkpoint;
     if (!folder.empty()) context.checkpoint = folder + "/" + name;
     TrainTask task;
     task.target_train = domain;
+    task.test_items = [&] { return TestItems{{}, leaked}; };
     base.fit(task, context);
     context.checkpoint = folder;
   }
@@ -220,14 +224,15 @@ class AutoEm : public VectorRecommender {
     return values;
   }
 
-  static void fit_other(Recommender& other, const Domain& domain, const FitContext& context,
+  static void fit_other(Recommender& other, const Domain& domain,
+                        const std::vector<std::vector<ItemId>>& leaked, const FitContext& context,
                         FitContext& alone) {
     alone.seed = Rng(context.seed).fork("autoem source").seed();
     alone.checkpoint = context.checkpoint;
     alone.resume = context.resume;
     alone.should_stop = context.should_stop;
     alone.max_seconds = context.max_seconds;
-    fit_base(other, domain, "source", alone);
+    fit_base(other, domain, leaked, "source", alone);
   }
 
   void make_nets(const Rng& rng) {
@@ -292,11 +297,10 @@ class AutoEm : public VectorRecommender {
   }
 
   // Stage 3.
-  void learn_merge(const Dataset& target, const States& here, const States& there,
+  void learn_merge(const recguru::DomainData& data, const States& here, const States& there,
                    const std::vector<SharedUser>& shared, const Rng& rng, FitContext& context) {
-    const Positions all = positions_of(target, here, there, shared, *map_);
-    const recguru::DomainData data(target);
-    const torch::Tensor items = nn::copy_matrix(base_->item_vectors({&target, nullptr}));
+    const Positions all = positions_of(data.data(), here, there, shared, *map_);
+    const torch::Tensor items = nn::copy_matrix(base_->item_vectors({&data.data(), nullptr}));
     const auto step = adam(options_.merge_learning_rate, parameters_of("merge", *merge_));
     double best = -1.0;
     std::vector<torch::Tensor> kept;

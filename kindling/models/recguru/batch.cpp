@@ -33,11 +33,24 @@ void RowMap::clear() {
   rows_.clear();
 }
 
-DomainData::DomainData(const Dataset& data) : data_(&data) {
+TestItems leaked_items(const std::string& negatives_exclude, const TrainTask& task) {
+  if (negatives_exclude == "training") return {};
+  if (!task.test_items) {
+    throw Error(Kind::kUnsupported, "negatives_exclude=training+test needs the test items", {},
+                "train with --target and --protocol leave-two-out, or leave it at training: to "
+                "know the test items is a leak");
+  }
+  return task.test_items();
+}
+
+DomainData::DomainData(const Dataset& data, std::span<const std::vector<ItemId>> leaked)
+    : data_(&data) {
+  check(leaked.empty() || leaked.size() == data.user_count(), "a list of test items for each user");
   for (UserId user = 0; user < data.user_count(); ++user) {
     const auto history = data.history(user);
     const auto first = static_cast<std::ptrdiff_t>(seen_.size());
     for (const Event& event : history) seen_.push_back(event.item);
+    if (!leaked.empty()) seen_.insert(seen_.end(), leaked[user].begin(), leaked[user].end());
     std::sort(seen_.begin() + first, seen_.end());
     seen_.erase(std::unique(seen_.begin() + first, seen_.end()), seen_.end());
     offsets_.push_back(seen_.size());

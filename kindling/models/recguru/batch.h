@@ -14,11 +14,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kindling/base/random.h"
 #include "kindling/data/dataset.h"
 #include "kindling/data/negatives.h"
+#include "kindling/models/recommender.h"
 
 namespace kindling::recguru {
 
@@ -54,11 +56,16 @@ struct PackedRows {
   std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
 };
 
+// The test items that negatives_exclude asks to leave out as well; none for "training". That is the
+// released code's leak [R9]. Error{kUnsupported} when the task does not tell them.
+TestItems leaked_items(const std::string& negatives_exclude, const TrainTask& task);
+
 // One domain as training sees it: its users with at least one event.
 class DomainData {
  public:
-  // Error{kBadInput} when no user has an event; `data` must outlive this.
-  explicit DomainData(const Dataset& data);
+  // Error{kBadInput} when no user has an event; `data` must outlive this. `leaked`: by user, items
+  // that are no negatives either [R9].
+  explicit DomainData(const Dataset& data, std::span<const std::vector<ItemId>> leaked = {});
 
   std::span<const UserId> users() const { return users_; }
   std::int64_t items() const { return static_cast<std::int64_t>(data_->item_count()); }
@@ -66,8 +73,8 @@ class DomainData {
   std::span<const Event> history(UserId user) const { return data_->history(user); }
   const Dataset& data() const { return *data_; }
 
-  // One item that the user's training events do not hold, uniform or by popularity [R9, R11]. A
-  // user who has everything gets any item.
+  // One item that the user's training events (and what leaked) do not hold, uniform or by
+  // popularity [R9, R11]. A user who has everything gets any item.
   std::int64_t draw_negative(UserId user, bool popular, Rng& rng) const;
   void prepare_popular(double power);
 

@@ -185,13 +185,19 @@ Net::Net(const Options& options, Variant variant, bool for_training, const Rng& 
           std::make_shared<nn::TransformerBlock>(block_options(options, false), stream)));
     }
   }
-  const auto make = [&](const char* name) {
-    Rng stream = rng.fork(name);
+  const auto make = [&](const char* name, const char* start) {
+    Rng stream = rng.fork(start);
     return register_module(name, std::make_shared<Decoder>(options, user_vector, stream));
   };
-  if (for_training && variant == Variant::kRecGuru) decoders_[kSource] = make("decoder_a");
-  if (for_training && user_vector) decoders_[kTarget] = make("decoder_b");
-  recommender_ = make("recommender");
+  if (for_training && variant == Variant::kRecGuru) {
+    decoders_[kSource] = make("decoder_a", "decoder_a");
+  }
+  if (options.recommender_start == "shared" && user_vector) {
+    recommender_ = decoders_[kTarget] = make("recommender", "decoder_b");
+  } else {
+    if (for_training && user_vector) decoders_[kTarget] = make("decoder_b", "decoder_b");
+    recommender_ = make("recommender", "recommender");
+  }
   for (const int domain : {kSource, kTarget}) {
     if (options.positions == "learned") {
       if (domain == kSource && (!for_training || variant != Variant::kRecGuru)) continue;

@@ -89,7 +89,8 @@ class Net : public torch::nn::Module {
   Decoder& decoder(int domain) { return *decoders_[domain]; }
   Decoder& recommender() { return *recommender_; }
   bool has_encoder() const { return !encoder_.empty(); }
-  // The recommender takes the weights of the target's decoder [R3].
+  // The recommender takes the weights of the target's decoder; with recommender_start=shared it is
+  // that decoder [R3].
   void start_recommender_from_decoder();
 
  private:

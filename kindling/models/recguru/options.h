@@ -26,6 +26,7 @@ struct Options {
   // behaviour: losses
   std::int64_t negatives = 20;
   std::int64_t finetune_negatives = 5;
+  std::string negatives_exclude = "training";
   std::string finetune_loss = "paper";
   std::string adversary = "wgan-gp";
   double gradient_penalty = 0.1;
@@ -99,10 +100,13 @@ struct Options {
   template <class Visitor>
   void loss_fields(Visitor& field) {
     field("negatives", negatives, between(1, 100'000),
-          "negatives a position of the reconstruction's sampled softmax; a user's training items "
-          "are never drawn, its validation and test items may be [R9]");
+          "negatives a position of the reconstruction's sampled softmax");
     field("finetune_negatives", finetune_negatives, between(1, 100'000),
           "negatives a position of the recommendation loss [R5]");
+    field("negatives_exclude", negatives_exclude, one_of({"training", "training+test"}),
+          "what is never drawn as a user's negative: its training items, or its test items too, as "
+          "in the released code. That is a leak: the item that is asked for is never pushed down "
+          "[R9]");
     field("finetune_loss", finetune_loss, one_of({"paper", "bpr"}),
           "paper: -log σ(q·v) - log(1 - σ(mean q·v')), eq. (12); bpr: -log σ(q·v - mean q·v') "
           "[R5]");
@@ -140,8 +144,9 @@ struct Options {
           "validations without a better HR@10 before phase 3 ends; 0: never [R10, R14]");
     field("keep", keep, one_of({"best", "last"}),
           "state that phase 3 leaves: of the best validation HR@10, or the last [R14]");
-    field("recommender_start", recommender_start, one_of({"decoder", "random"}),
-          "the recommender starts as the target's pre-trained decoder, or untrained [R3]");
+    field("recommender_start", recommender_start, one_of({"decoder", "random", "shared"}),
+          "the recommender starts as the target's pre-trained decoder, or untrained, or is that "
+          "decoder in all phases [R3]");
     field("finetune_user", finetune_user, one_of({"whole", "past"}),
           "user vector of phase 3: from the whole training sequence, the targets included (paper "
           "and code), or from a prefix, with losses behind it only; not in the paper");
@@ -157,6 +162,14 @@ struct Options {
   }
 };
 
+// What a checkpoint knows a run by. An option that is younger than the checkpoints that lie about
+// is no part of it at its default.
+inline Json identity_of(Options options) {
+  Json identity = options_to_json(options);
+  if (options.negatives_exclude == "training") identity.erase("negatives_exclude");
+  return identity;
+}
+
 // The defaults of a profile: what the options that are not given are.
 inline Options profile_options(const std::string& profile) {
   Options options;
@@ -169,6 +182,7 @@ inline Options profile_options(const std::string& profile) {
     options.popular_negatives_from = 1.0;
   } else if (profile == "released") {
     options.negatives = 30;
+    options.negatives_exclude = "training+test";
     options.finetune_loss = "bpr";
     options.critic = "released";
     options.overlap_loss = "none";

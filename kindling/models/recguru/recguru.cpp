@@ -4,8 +4,8 @@
 //
 // Source: Li et al., "RecGURU: Adversarial Learning of Generalized User Representations for
 //         Cross-Domain Recommendation", WSDM 2022, and Chain123/RecGURU. specs/recguru.md lists
-//         where they differ or are silent (R1–R15); docs/decisions/recguru.md says which option
-//         each is, and which two (R9, R15) are none.
+//         where they differ or are silent (R1–R15); docs/decisions/README.md says which option
+//         each is.
 // Differs: the mask defects of the released cross-domain code are not reproduced in any profile:
 //          pads do not exist here.
 //
@@ -68,7 +68,8 @@ class Model : public VectorRecommender {
     };
     if (source != nullptr) tables_.of[kSource] = make_table(*source, "items_a");
     tables_.of[kTarget] = make_table(target, "items_b");
-    TrainingJob job{name_, variant_, source, &target, {}};
+    TrainingJob job{
+        name_, variant_, source, &target, leaked_items(options_.negatives_exclude, task), {}};
     if (context.validate) job.validate = [&] { return context.validate(*this); };
     details_ = train_model(job, options_, *net_, tables_, context);
     details_["items"] = target.item_count();

@@ -37,20 +37,23 @@ torch::Tensor recommendation_loss(const torch::Tensor& scores, const std::string
   return torch::softplus(-own).mean() + torch::softplus(others).mean();
 }
 
-Steps::Side::Side(const Dataset& dataset, std::size_t batch_size, const Rng& rng, bool mapped)
-    : data(dataset), batches(data.users().size(), batch_size, rng) {
+Steps::Side::Side(const Dataset& dataset, std::span<const std::vector<ItemId>> leaked,
+                  std::size_t batch_size, const Rng& rng, bool mapped)
+    : data(dataset, leaked), batches(data.users().size(), batch_size, rng) {
   if (mapped) map.emplace(data.table_rows());
 }
 
 Steps::Steps(const Options& options, Variant variant, Net& net, Tables& tables,
-             const Dataset* source, const Dataset& target, const Rng& root)
+             const Dataset* source, const Dataset& target, const TestItems& leaked, const Rng& root)
     : options_(options), variant_(variant), net_(net), tables_(tables), root_(root) {
   const auto size = static_cast<std::size_t>(options.batch_size);
   const bool lazy = options.tables == "lazy";
-  sides_[kTarget] = std::make_unique<Side>(target, size, root.fork("batches", kTarget), lazy);
+  sides_[kTarget] =
+      std::make_unique<Side>(target, leaked.target, size, root.fork("batches", kTarget), lazy);
   sides_[kTarget]->data.prepare_popular(options.negatives_power);
   if (source == nullptr) return;
-  sides_[kSource] = std::make_unique<Side>(*source, size, root.fork("batches", kSource), lazy);
+  sides_[kSource] =
+      std::make_unique<Side>(*source, leaked.source, size, root.fork("batches", kSource), lazy);
   for (const SharedUser& user : kindling::shared_users(*source, target)) {
     if (!source->history(user.first).empty() && !target.history(user.second).empty()) {
       shared_.push_back(user);

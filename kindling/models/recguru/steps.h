@@ -48,9 +48,10 @@ struct FinetuneLoss {
 
 class Steps {
  public:
-  // `source` is null with one domain. All that is passed must outlive this.
+  // `source` is null with one domain; `leaked` as in DomainData. All that is passed must outlive
+  // this.
   Steps(const Options& options, Variant variant, Net& net, Tables& tables, const Dataset* source,
-        const Dataset& target, const Rng& root);
+        const Dataset& target, const TestItems& leaked, const Rng& root);
 
   PretrainLoss pretrain(std::int64_t step, train::Optimizer& optimizer);
   CriticLoss critic_step(std::int64_t step, std::int64_t k);
@@ -67,7 +68,8 @@ class Steps {
 
  private:
   struct Side {
-    explicit Side(const Dataset& data, std::size_t batch_size, const Rng& rng, bool mapped);
+    Side(const Dataset& data, std::span<const std::vector<ItemId>> leaked, std::size_t batch_size,
+         const Rng& rng, bool mapped);
     DomainData data;
     UserBatches batches;
     std::optional<RowMap> map;  // with lazy tables

@@ -18,7 +18,6 @@ namespace kindling::recguru {
 namespace {
 
 constexpr int kMostDivergences = 5;  // then phase 2 ends with its last good state
-
 using TrainClock = std::chrono::steady_clock;
 
 class Run {
@@ -30,7 +29,8 @@ class Run {
         tables_(tables),
         context_(context),
         root_(Rng(context.seed).fork(job.name)),
-        steps_(options, job.variant, net, tables, job.source, *job.target, root_.fork("training")),
+        steps_(options, job.variant, net, tables, job.source, *job.target, job.leaked,
+               root_.fork("training")),
         start_(TrainClock::now()) {
     for (auto& table : tables_.of) {
       if (table.defined() && options.tables == "dense") table.requires_grad_(true);
@@ -336,7 +336,7 @@ class Run {
   std::string identity() const {
     Json facts;
     facts["model"] = job_.name;
-    facts["options"] = options_to_json(options_);
+    facts["options"] = identity_of(options_);
     facts["seed"] = context_.seed;
     facts["target"] = job_.target->fingerprint();
     if (job_.source != nullptr) facts["source"] = job_.source->fingerprint();

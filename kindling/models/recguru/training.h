@@ -22,6 +22,7 @@ struct TrainingJob {
   Variant variant = Variant::kRecGuru;
   const Dataset* source = nullptr;  // null with one domain
   const Dataset* target = nullptr;
+  TestItems leaked;  // what else is no negative [R9]; empty by default
   // HR@10 of the model as it stands, the network in evaluation mode; may be empty.
   std::function<double()> validate;
 };

@@ -1,0 +1,159 @@
+// The profiles and switches of RecGURU; what the released code leaks, and only when asked to.
+#include <cmath>
+#include <vector>
+
+#include "kindling/base/error.h"
+#include "kindling/models/recguru/batch.h"
+#include "kindling/models/recguru/net.h"
+#include "tests/models/recguru_support.h"
+#include "tests/support/error_kind.h"
+
+namespace kindling {
+namespace {
+
+using testing::quick_guru;
+using testing::RecGuru;
+using testing::with;
+
+// One user with items 0 to 6; 7 and 8 are there too.
+Dataset seven_of_nine() {
+  DatasetBuilder builder(false);
+  for (int item = 0; item < 9; ++item) builder.item("i" + std::to_string(item));
+  for (ItemId item = 0; item < 7; ++item) builder.add(builder.user("u"), item, 0);
+  return std::move(builder).build("world");
+}
+
+TEST(RecGuruBatch, NeverDrawsWhatLeaked) {
+  const Dataset data = seven_of_nine();  // 7 and 8 are left
+  const std::vector<std::vector<ItemId>> leaked = {{7}};
+  recguru::DomainData honest(data);
+  recguru::DomainData domain(data, leaked);
+  Rng rng(1);
+
+  std::int64_t lowest = 8;
+  for (int draw = 0; draw < 50; ++draw) {
+    EXPECT_EQ(domain.draw_negative(0, false, rng), 8);
+    lowest = std::min(lowest, honest.draw_negative(0, false, rng));
+  }
+  EXPECT_EQ(lowest, 7);
+}
+
+TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
+  const std::vector<std::pair<const char*, const char*>> switches = {
+      {"profile", "paper"},
+      {"profile", "released"},
+      {"adversary", "bce"},
+      {"adversary", "none"},
+      {"overlap_loss", "l2"},
+      {"positions", "learned"},
+      {"input_scale", "4"},
+      {"tables", "dense"},
+      {"finetune_user", "past"},
+      {"finetune_detach", "false"},
+      {"finetune_loss", "bpr"},
+      {"finetune_reconstruction", "false"},
+      {"recommender_start", "random"},
+      {"recommender_start", "shared"},
+      {"negatives_exclude", "training+test"}};
+  for (const auto& [name, value] : switches) {
+    const auto model = make_model("recguru", with(quick_guru(), name, value));
+    FitContext context;
+
+    model->fit(leaking_task(), context);
+
+    EXPECT_TRUE(std::isfinite(scores(*model)(0, 0))) << name << "=" << value;
+    EXPECT_EQ(model->details().at("options").at("pretrain_steps"), 12);
+  }
+}
+
+TEST_F(RecGuru, LeavesTheTestItemsOutOfTheNegativesOnlyWhenAskedTo) {
+  const auto fitted = [&](const TrainTask& learnt, OptionValues options) {
+    const auto model = make_model("autorec", options);
+    FitContext context;
+    model->fit(learnt, context);
+    return scores(*model);
+  };
+  const OptionValues leak = with(quick_guru(), "negatives_exclude", "training+test");
+
+  const Matrix honest = fitted(task(), quick_guru());
+  expect_equal(fitted(leaking_task(), quick_guru()), honest);
+  EXPECT_NE(fitted(leaking_task(), leak)(0, 0), honest(0, 0));
+}
+
+TEST_F(RecGuru, ASharedRecommenderIsThePreTrainedDecoder) {
+  const auto fitted = [&](const char* start, const char* finetune_steps) {
+    OptionValues options = with(quick_guru(), "recommender_start", start);
+    const auto model = make_model("recguru", with(options, "finetune_steps", finetune_steps));
+    FitContext context;
+    model->fit(task(), context);
+    return scores(*model);
+  };
+
+  expect_equal(fitted("shared", "0"), fitted("decoder", "0"));
+  EXPECT_NE(fitted("random", "0")(0, 0), fitted("decoder", "0")(0, 0));
+  // Fine-tuning then also gets the gradient of the reconstruction through the same weights.
+  EXPECT_NE(fitted("shared", "5")(0, 0), fitted("decoder", "5")(0, 0));
+}
+
+TEST_F(RecGuru, SaysThatTheLeakNeedsTheTestItems) {
+  for (const char* name : {"recguru", "autorec", "seqrec", "autoem"}) {
+    for (const auto& [option, value] :
+         {std::pair{"negatives_exclude", "training+test"}, std::pair{"profile", "released"}}) {
+      const auto model = make_model(name, with(quick_guru(), option, value));
+      FitContext context;
+
+      EXPECT_EQ(testing::kind_of([&] { model->fit(task(), context); }), Kind::kUnsupported) << name;
+    }
+  }
+}
+
+TEST_F(RecGuru, AutoEmPassesTheLeakOnToItsBase) {
+  OptionValues options = with(quick_guru(), "negatives_exclude", "training+test");
+  for (const auto& [name, value] : {std::pair{"map_epochs", "1"}, std::pair{"merge_steps", "1"}}) {
+    options = with(options, name, value);
+  }
+  const auto model = make_model("autoem", options);
+  FitContext context;
+
+  model->fit(leaking_task(), context);
+
+  EXPECT_TRUE(std::isfinite(scores(*model)(0, 0)));
+}
+
+TEST(RecGuruInput, ScalesItemVectorsButNotPositions) {
+  recguru::Options plain;
+  plain.dim = 8;
+  plain.hidden = 8;
+  plain.layers = 1;
+  recguru::Options scaled = plain;
+  scaled.input_scale = 2.0;
+  recguru::Net one(plain, recguru::Variant::kAutoRec, true, Rng(3));
+  recguru::Net two(scaled, recguru::Variant::kAutoRec, true, Rng(3));
+  one.eval();
+  two.eval();
+  recguru::PackedRows rows;
+  rows.offsets = {0, 3};
+  rows.ids = {0, 1, 2};
+  rows.positions = {97, 98, 99};
+  const torch::Tensor table = torch::arange(24, torch::kFloat32).view({3, 8}) / 24.0;
+  Rng unused(0);
+
+  const torch::Tensor doubled = one.user_vectors(recguru::kTarget, 2.0 * table, rows, unused);
+  const torch::Tensor read = two.user_vectors(recguru::kTarget, table, rows, unused);
+  const torch::Tensor undone = one.user_vectors(recguru::kTarget, table, rows, unused);
+
+  EXPECT_TRUE(torch::equal(doubled, read));
+  EXPECT_FALSE(torch::equal(undone, read));
+}
+
+TEST(RecGuruOptions, AProfileSetsWhatIsNotGiven) {
+  try {
+    make_model("recguru", {{"profile", "released"}, {"heads", "3"}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadOption);
+  }
+}
+
+}  // namespace
+}  // namespace kindling
