@@ -25,9 +25,14 @@ struct EvaluateArguments {
 };
 
 void print_table(const Json& document) {
+  std::string queries = fmt::format("{}", document["queries"].get<std::size_t>());
+  if (document.contains("queries_in_all")) {
+    queries =
+        fmt::format("the first {} of {}", queries, document["queries_in_all"].get<std::size_t>());
+  }
   fmt::print("{} on {}, {}: {} queries, {} candidates, {:.1f} s\n",
              document["model"].get<std::string>(), document["target"].get<std::string>(),
-             document["protocol"].get<std::string>(), document["queries"].get<std::size_t>(),
+             document["protocol"].get<std::string>(), queries,
              document["candidates"].get<std::size_t>(), document["seconds"].get<double>());
   const bool spread = document.contains("metrics_sd");
   for (const auto& [name, value] : document["metrics"].items()) {
@@ -162,6 +167,11 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "repeats of an item, in queries alone: runs become one event, or a user's first "
                    "event with it counts, or all stay [Z3]")
       ->check(CLI::IsMember({"off", "runs", "any"}))
+      ->capture_default_str();
+  verb->add_option("--max-queries", options.max_queries,
+                   "ask the first so many queries only, in the order of the users; 0: all. "
+                   "RecGURU's code asks 2048 users [R15]")
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--per-query", run.per_query, "write the rank of every query to this file");
   verb->add_option("--compare", run.compare, "paired bootstrap against such a file");

@@ -55,6 +55,10 @@ Json row_json(const ExperimentPlan& plan, const FinishedCells& cells, const Resu
     json["x"] = swept_to(cells, row, plan.sweep.values[*cell.step]);
   }
   json["values"] = values;
+  const Json& more = cells.cell(*row.seeds.front())["more"];
+  for (const char* fact : {"queries", "queries_in_all"}) {
+    if (more.contains(fact)) json[fact] = more[fact];
+  }
   return json;
 }
 

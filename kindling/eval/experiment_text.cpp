@@ -64,8 +64,13 @@ std::string pair_text(const Json& document, const Json& pair) {
   std::vector<std::string> names;
   std::map<std::string, std::map<std::string, std::string>> rows;
   bool published = false;
+  std::string part;  // of the queries, where not all were asked [R15]
   for (const Json& cell : document["cells"]) {
     if (cell["data"] != pair["name"]) continue;
+    if (cell.contains("queries_in_all")) {
+      part = fmt::format("   first {} of {} queries", cell["queries"].get<std::size_t>(),
+                         cell["queries_in_all"].get<std::size_t>());
+    }
     const std::string name = row_name(cell);
     if (!rows.contains(name)) names.push_back(name);
     rows[name][cell["metric"].get<std::string>()] = value_text(cell);
@@ -87,7 +92,7 @@ std::string pair_text(const Json& document, const Json& pair) {
       head += fmt::format("; published on {}, other data", pair["stands_for"].get<std::string>());
     }
   }
-  return fmt::format("\n{}\n{}", head, aligned(table));
+  return fmt::format("\n{}{}\n{}", head, part, aligned(table));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct EvaluationSettings {
   bool mean_over_users = false;
   std::string context = "all";
   std::string collapse = "off";
+  std::int64_t max_queries = 0;
   std::int64_t test_start = 0;
 
   template <class Visitor>
@@ -28,6 +29,7 @@ struct EvaluationSettings {
     field("context", context, one_of({"all", "train", "test"}), "history of a query [Z21]");
     field("collapse", collapse, one_of({"off", "runs", "any"}),
           "repeats in queries alone; what is learnt keeps them [Z3]");
+    field("max_queries", max_queries, kNotNegative, "the first so many are asked; 0: all [R15]");
     field("test_start", test_start, kNotNegative,
           "mind-*: seconds since 1970 of the test week; 0: by the last event");
   }
@@ -83,6 +85,7 @@ EvaluationOptions evaluation_of(const CellTask& task) {
   options.mean_over_users = settings.evaluation.mean_over_users;
   options.context = settings.evaluation.context;
   options.collapse = settings.evaluation.collapse;
+  options.max_queries = settings.evaluation.max_queries;
   if (settings.evaluation.test_start > 0) options.test_start = settings.evaluation.test_start;
   return options;
 }
@@ -203,6 +206,9 @@ CellResult evaluate_next_item_cell(const NextItemCell& cell) {
   }
   all.queries = queries_fingerprint(cell, result);
   all.more["queries"] = result.queries.size();
+  if (result.queries_in_all > result.queries.size()) {
+    all.more["queries_in_all"] = result.queries_in_all;
+  }
   all.more["candidates"] = result.candidates;
   all.more["details"] = cell.model->details();
   if (!cell.removed_from_source.empty()) {

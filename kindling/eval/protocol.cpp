@@ -268,6 +268,7 @@ Json Evaluation::to_json() const {
                                      [](const QueryResult& query) { return query.repeat; });
   document["seen_repeat_share"] =
       queries.empty() ? 0.0 : static_cast<double>(repeats) / static_cast<double>(queries.size());
+  if (queries_in_all > queries.size()) document["queries_in_all"] = queries_in_all;
   if (options.collapse != "off") document["repeats_left_out"] = repeats_left_out;
   if (split_time) document["split_time"] = *split_time;
   document["alarms"] = alarms_of(*this);
@@ -286,6 +287,15 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
                             options.protocol, quote(target.data->name),
                             prepared.repeats_left_out > 0 ? " without its repeats" : ""));
   }
+  const std::size_t in_all = prepared.queries.size();
+  if (options.max_queries < 0) {
+    throw Error(Kind::kBadOption, fmt::format("option max_queries cannot be {}; expected 0 or more",
+                                              options.max_queries));
+  }
+  if (options.max_queries > 0 && static_cast<std::size_t>(options.max_queries) < in_all) {
+    prepared.queries.resize(static_cast<std::size_t>(options.max_queries));
+    prepared.results.resize(prepared.queries.size());
+  }
   const auto lists = lists_for(*target.data, options.candidates, "test");
   const std::vector<RankedQuery> ranks =
       rank_by(lists, model, target, prepared.queries, options.ranking);
@@ -296,6 +306,7 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
   result.split_time = split.time;
   result.queries = std::move(prepared.results);
   result.repeats_left_out = prepared.repeats_left_out;
+  result.queries_in_all = in_all;
   for (std::size_t q = 0; q < ranks.size(); ++q) result.queries[q].ranks = ranks[q];
   for (const CandidateOptions& other : options.beside) {
     Evaluation again = result;

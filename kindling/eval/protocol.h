@@ -18,9 +18,10 @@
 // keeps to what came after the split, "train" to what came before it. `collapse` takes repeats out
 // of the evaluation alone [Z3]: a query whose target repeats the user's event before it ("runs") or
 // any earlier one ("any") is not asked, and of a context's repeats the first event stays. What
-// models learn from keeps its repeats. Source: specs/zesrec.md 2.2 and 7. Errors: Error{kBadOption}
-// for an unknown protocol, Error{kUnsupported} for a time split of data without times,
-// Error{kBadInput} without any query.
+// models learn from keeps its repeats. `max_queries` asks the first so many only, in the order of
+// the users, as RecGURU's code does [R15]; validation asks all. Source: specs/zesrec.md 2.2 and 7.
+// Errors: Error{kBadOption} for an unknown protocol, Error{kUnsupported} for a time split of data
+// without times, Error{kBadInput} without any query.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,7 @@ struct EvaluationOptions {
   bool mean_over_users = false;  // instead of the mean over queries
   std::string context = "all";   // "all" earlier events [Z21], or those of "train" or "test" only
   std::string collapse = "off";  // repeats in queries: "off", "runs" or "any" [Z3]
+  std::int64_t max_queries = 0;  // the first so many; 0: all [R15]
   std::optional<std::int64_t> test_start;  // mind-*: start of the week; default: by the last event
   RankingOptions ranking;
   CandidateOptions candidates;           // full, or lists
@@ -76,6 +78,7 @@ struct QueryResult {
 struct Evaluation {
   std::vector<QueryResult> queries;
   std::size_t repeats_left_out = 0;  // queries that `collapse` took out [Z3]
+  std::size_t queries_in_all = 0;    // of which `max_queries` were asked [R15]
   std::size_t candidates = 0;
   double seconds = 0.0;
   EvaluationOptions options;

@@ -123,6 +123,17 @@ void add_p_values(const Source& source, const std::string& pair, const std::stri
   }
 }
 
+// Where only the first queries were asked [R15], says so.
+std::string asked_note(const Source& source, const std::string& pair) {
+  for (const Json& cell : source.list("cells")) {
+    if (source.text(cell, "data") != pair || !cell.contains("queries_in_all")) continue;
+    return fmt::format(" The first {} of {} queries.",
+                       json_get<std::int64_t>(cell, "queries", source.place),
+                       json_get<std::int64_t>(cell, "queries_in_all", source.place));
+  }
+  return {};
+}
+
 std::string table_note(const Source& source, const Json& pair, const ReportTable& table) {
   std::string note = "★ best; ≈ not told apart from it (paired bootstrap over queries, p ≥ 0.05).";
   const bool published = std::any_of(table.rows.begin(), table.rows.end(),
@@ -133,7 +144,7 @@ std::string table_note(const Source& source, const Json& pair, const ReportTable
                 ? " Below a value: the paper's, and ours minus it."
                 : fmt::format(" Below a value: the paper's on {}, which is other data.", stands);
   }
-  return note;
+  return note + asked_note(source, source.text(pair, "name"));
 }
 
 void add_tables(const Source& source, RunReport& report) {

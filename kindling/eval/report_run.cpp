@@ -31,6 +31,13 @@ RowKind row_kind(const std::string& name, const std::string& place) {
 // Adds the figures of one `kindling evaluate --json` document.
 void add_result(ReportRow& row, const Json& result, const std::string& place) {
   const Json metrics = json_get<Json>(result, "metrics", place);
+  if (result.contains("queries_in_all")) {  // [R15]
+    const std::string part =
+        fmt::format("first {} of {} queries", json_get<std::int64_t>(result, "queries", place),
+                    json_get<std::int64_t>(result, "queries_in_all", place));
+    // Once, not for each seed.
+    if (row.note.find(part) == std::string::npos) row.note += row.note.empty() ? part : "; " + part;
+  }
   if (!metrics.is_object()) throw Error(Kind::kBadInput, "\"metrics\" is not an object", place);
   for (const auto& [metric, value] : metrics.items()) {
     if (!value.is_number()) {

@@ -25,6 +25,7 @@ struct PairSettings {
   std::int64_t max_users = 0;
   std::int64_t data_seed = 1;
   std::string collapse = "off";
+  std::int64_t max_queries = 0;
   bool plots = false;
 
   template <class Visitor>
@@ -41,6 +42,8 @@ struct PairSettings {
     field("data_seed", data_seed, kNotNegative, "of overlap, users and candidate lists");
     field("collapse", collapse, one_of({"off", "runs", "any"}),
           "repeats in queries alone; what is learnt keeps them [Z3]");
+    field("max_queries", max_queries, kNotNegative,
+          "the first so many users are asked; 0: all; RecGURU's code: 2048 [R15]");
     field("plots", plots, kAny, "keep the curves of a model that trains in phases as plots");
   }
 };
@@ -81,6 +84,7 @@ EvaluationOptions evaluation_of(const PairSettings& settings) {
   options.protocol = "leave-two-out";
   options.cutoffs = kCutoffs;
   options.collapse = settings.collapse;
+  options.max_queries = settings.max_queries;
   const auto seeded = [&](const std::string& text) {
     CandidateOptions candidates = parse_candidates(text);
     candidates.seed = static_cast<std::uint64_t>(settings.data_seed);
@@ -223,6 +227,9 @@ class TwoDomainCells final : public CellRunner {
     result.more["warm_queries"] = warm.queries();
     result.queries = queries_fingerprint(pair.target, evaluation);
     result.more["queries"] = evaluation.queries.size();
+    if (evaluation.queries_in_all > evaluation.queries.size()) {
+      result.more["queries_in_all"] = evaluation.queries_in_all;
+    }
     result.more["candidates"] = evaluation.candidates;
     result.more["data"] = {{"source_users", pair.source.user_count()},
                            {"source_items", pair.source.item_count()},

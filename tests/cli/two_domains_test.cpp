@@ -99,6 +99,54 @@ TEST_F(TwoDomains, TrainsOnBothTrainPartsAndKeepsSharedUsers) {
   EXPECT_EQ(result["queries"], 60);
 }
 
+TEST_F(TwoDomains, KeepsOrRemovesTheSharedUsersAsAsked) {
+  const auto learnt = [&](const std::string& removed) {
+    const Json trained = done(
+        run_kindling({"train", "cmf", "--source", at("a"), "--target", at("b"), "--remove-overlap",
+                      removed, "--set", "epochs=1", "--out", at("removed"), "--force", "--json"}));
+    EXPECT_EQ(trained["data"]["removed_from_source"], removed == "auto" ? "both" : removed);
+    return trained["data"]["users"].get<int>();
+  };
+
+  EXPECT_EQ(learnt("auto"), 20);
+  EXPECT_EQ(learnt("users"), 20);
+  EXPECT_EQ(learnt("items"), 60);
+  EXPECT_EQ(learnt("none"), 60);
+}
+
+TEST_F(TwoDomains, EvaluatesTheFirstQueriesOrWithoutRepeats) {
+  const auto asked = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> call = {"evaluate",     "pop",        "--target",
+                                     at("b"),        "--protocol", "leave-two-out",
+                                     "--candidates", "uniform:20", "--json"};
+    call.insert(call.end(), more.begin(), more.end());
+    return done(run_kindling(call));
+  };
+
+  const Json first = asked({"--max-queries", "7"});
+  EXPECT_EQ(first["queries"], 7);
+  EXPECT_EQ(first["queries_in_all"], 60);
+  EXPECT_EQ(asked({"--collapse", "runs"})["flags"]["collapse"], "runs");
+  const Outcome shown = run_kindling({"evaluate", "pop", "--target", at("b"), "--protocol",
+                                      "leave-last-out", "--max-queries", "7"});
+  EXPECT_THAT(shown.out, HasSubstr("the first 7 of 60 queries"));
+}
+
+// The released settings of RecGURU, its leak included, reach the model.
+TEST_F(TwoDomains, TheReleasedProfileLeavesTestItemsOutOfTheNegatives) {
+  std::vector<std::string> call = {"train",        "autorec",       "--target", at("b"),
+                                   "--protocol",   "leave-two-out", "--out",    at("released"),
+                                   "--candidates", "uniform:5",     "--json"};
+  for (const char* setting : {"profile=released", "dim=8", "heads=1", "layers=1", "hidden=8",
+                              "batch_size=16", "pretrain_steps=2", "finetune_steps=2"}) {
+    call.insert(call.end(), {"--set", setting});
+  }
+
+  const Json trained = done(run_kindling(call));
+
+  EXPECT_EQ(trained["details"]["options"]["negatives_exclude"], "training+test");
+}
+
 TEST_F(TwoDomains, OverlapWritesBothDomainsOrNeither) {
   const Outcome taken = run_kindling(
       {"overlap", at("a"), at("b"), "--keep", "0.5", "--out-a", at("half"), "--out-b", at("b")});
@@ -153,6 +201,19 @@ TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
   mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--candidates", "best"},
           "popularity:N");
   mistake({"candidates", at("b"), "--draw", "full", "--out", at("x")}, "draws no lists");
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--collapse", "all"},
+          "--collapse");
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--max-queries", "-1"},
+          "--max-queries");
+  mistake({"train", "pop", "--target", at("b"), "--remove-overlap", "users", "--out", at("x")},
+          "--remove-overlap");
+  mistake({"train", "cmf", "--source", at("a"), "--target", at("b"), "--remove-overlap", "all",
+           "--out", at("x")},
+          "--remove-overlap");
+  mistake({"embed", at("a"), "--encoder", "hash", "--dtype", "f64"}, "--dtype");
+  mistake({"train", "autorec", "--target", at("b"), "--set", "negatives_exclude=test", "--out",
+           at("x")},
+          "negatives_exclude");
   mistake({"overlap", at("a"), at("b"), "--keep", "2", "--out-a", at("x"), "--out-b", at("y")},
           "0 to 1");
   done(run_kindling(

@@ -147,6 +147,28 @@ TEST(Collapse, HoldsForValidationToo) {
   EXPECT_FALSE(make_validator({&shop, nullptr}, split, options));  // its one event is a repeat
 }
 
+TEST(MaxQueries, AsksTheFirstUsersAndSaysOfHowMany) {
+  const Dataset shop = make_dataset(30, {{5, 0}, {7, 3}, {9, 1}});
+  EvaluationOptions options = asked("leave-last-out", {1});
+  const TargetSplit split = make_split(shop, options);
+  const auto run = [&](std::int64_t most) {
+    options.max_queries = most;
+    return evaluate(falling(), {&shop, nullptr}, split, options);
+  };
+
+  const Evaluation part = run(2);
+  ASSERT_EQ(part.queries.size(), 2U);
+  EXPECT_EQ(part.queries[1].target, 3U);
+  EXPECT_EQ(part.to_json()["queries"], 2);
+  EXPECT_EQ(part.to_json()["queries_in_all"], 3);
+  EXPECT_DOUBLE_EQ(part.to_json()["metrics"]["hr@1"], 0.5);
+  for (const std::int64_t all : {0, 3, 4}) {
+    EXPECT_EQ(run(all).queries.size(), 3U);
+    EXPECT_FALSE(run(all).to_json().contains("queries_in_all"));
+  }
+  EXPECT_EQ(testing::kind_of([&] { run(-1); }), Kind::kBadOption);
+}
+
 TEST(Evaluate, ReportsBothWaysOfTreatingSeenItems) {
   const Dataset shop = make_dataset(30, {{0, 1, 2}});
   EvaluationOptions options = asked("leave-last-out", {1});

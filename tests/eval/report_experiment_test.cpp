@@ -69,6 +69,18 @@ TEST(ReportExperiment, MarksTheBestAndWhatIsNotToldApart) {
   EXPECT_THAT(page, HasSubstr("2 of 3 cells"));
 }
 
+TEST(ReportExperiment, SaysWhenOnlyTheFirstQueriesWereAsked) {
+  const TempDir dir;
+  Json document = small_document();
+  dir.write("x.json", document.dump());
+  EXPECT_THAT(page_of(dir), Not(HasSubstr("The first")));
+
+  document["cells"][1]["queries"] = 2048;
+  document["cells"][1]["queries_in_all"] = 9024;
+  dir.write("x.json", document.dump());
+  EXPECT_THAT(page_of(dir), HasSubstr("The first 2048 of 9024 queries."));
+}
+
 TEST(ReportExperiment, DrawsASweepWithLevelLines) {
   const TempDir dir;
   Json document = small_document();

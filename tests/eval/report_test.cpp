@@ -152,6 +152,19 @@ TEST(JoinRuns, NamesEachPartsRun) {
   EXPECT_EQ(join_runs({other}).title, "Another");
 }
 
+TEST(ReadRun, SaysWhenOnlyTheFirstQueriesWereAsked) {
+  const testing::TempDir dir;
+  dir.write("part.json",
+            R"({"model":"pop","target":"films","protocol":"leave-two-out","queries":3,)"
+            R"("queries_in_all":9,"candidates":9,"metrics":{"hr@10":0.5},"slices":{},)"
+            R"("seconds":0.1})");
+
+  const RunReport run = read_run(dir.path());
+
+  ASSERT_EQ(run.tables.size(), 1U);
+  EXPECT_EQ(run.tables[0].rows[0].note, "first 3 of 9 queries");
+}
+
 TEST(ReadRun, TakesSlicesAsColumns) {
   const testing::TempDir dir;
   write_file(dir.file("a.json"),

@@ -80,6 +80,19 @@ TEST_F(TwoDomainCell, TellsQueriesWithATrainedAnswer) {
   EXPECT_FALSE(two_domain_cells().has_metric("warm:nonsense"));
 }
 
+TEST_F(TwoDomainCell, AsksTheFirstQueriesOnlyAndSaysSo) {
+  const CellResult all = two_domain_cells().run(task_);
+  task_.settings["max_queries"] = 15;
+
+  const CellResult part = two_domain_cells().run(task_);
+
+  EXPECT_EQ(part.more["queries"], 15);
+  EXPECT_EQ(part.more["queries_in_all"], 40);
+  EXPECT_FALSE(all.more.contains("queries_in_all"));
+  EXPECT_EQ(part.ranks, std::vector<float>(all.ranks.begin(), all.ranks.begin() + 15));
+  EXPECT_NE(part.queries, all.queries);
+}
+
 TEST_F(TwoDomainCell, TakesRepeatsOutOfQueriesAlone) {
   task_.settings["collapse"] = "any";
 
