@@ -25,6 +25,7 @@ struct Arguments {
   std::vector<std::string> fit_on;
   std::vector<std::string> settings;
   double whiten = -1;
+  std::string dtype = "f32";
 };
 
 EncoderOptions read_options(const std::vector<std::string>& settings) {
@@ -74,7 +75,8 @@ void run_embed(const Arguments& arguments, const Common& common) {
   const std::string path = vectors_path(arguments.directory, name);
   EmbedCounts counts;
   const ItemVectors vectors = make_vectors(arguments, dataset, counts);
-  save_item_vectors(vectors, dataset, path);
+  save_item_vectors(vectors, dataset, path,
+                    arguments.dtype == "f16" ? VectorStorage::kF16 : VectorStorage::kF32);
 
   const double rate =
       counts.seconds > 0 ? static_cast<double>(counts.encoded) / counts.seconds : 0.0;
@@ -83,6 +85,7 @@ void run_embed(const Arguments& arguments, const Common& common) {
                         {"fingerprint", vectors.fingerprint},
                         {"items", vectors.items()},
                         {"dim", vectors.dim()},
+                        {"dtype", arguments.dtype},
                         {"texts_encoded", counts.encoded},
                         {"texts_per_second", rate},
                         {"seconds", counts.seconds},
@@ -109,6 +112,10 @@ void add_embed(CLI::App& app, Common& common) {
                    "further datasets that lsa and --whiten are fitted on, to share a space");
   verb->add_option("--whiten", arguments->whiten, "whitening exponent; 1: full, below: partial")
       ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--dtype", arguments->dtype,
+                   "how the file keeps the values; f16 is rounded and takes half the space [Z6]")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->capture_default_str();
   verb->add_option("--cache", arguments->cache, "folder of the cache; default: beside the vectors");
   verb->add_option("--set", arguments->settings,
                    "key=value: dim, seed, max_tokens, pooling, prompt");

@@ -11,6 +11,7 @@
 #include "kindling/base/error.h"
 #include "kindling/base/file.h"
 #include "kindling/base/hash.h"
+#include "kindling/data/half.h"
 #include "kindling/data/npy.h"
 #include "kindling/data/safetensors.h"
 
@@ -52,6 +53,26 @@ Matrix read_safetensors_matrix(const SafetensorsFile& file) {
   return matrix;
 }
 
+// Error{kBadInput} for a value beyond the range of sixteen bits.
+std::vector<std::uint16_t> to_halves(const Matrix& values, const Dataset& dataset,
+                                     const std::string& path) {
+  std::vector<std::uint16_t> halves;
+  halves.reserve(values.rows() * values.cols());
+  for (std::size_t r = 0; r < values.rows(); ++r) {
+    for (const float value : values.row(r)) {
+      if (std::abs(value) > kLargestHalf) {
+        throw Error(Kind::kBadInput,
+                    fmt::format("row {} (item {}) holds {}, F16 ends at {}", r,
+                                quote(dataset.item_ids().name(static_cast<ItemId>(r))), value,
+                                kLargestHalf),
+                    path, "keep these vectors as f32");
+      }
+      halves.push_back(float_to_half(value));
+    }
+  }
+  return halves;
+}
+
 std::string metadata_or_empty(const SafetensorsFile& file, const std::string& key) {
   const auto found = file.metadata().find(key);
   return found == file.metadata().end() ? std::string() : found->second;
@@ -84,12 +105,19 @@ std::string vectors_path(const std::string& directory, const std::string& name) 
   return (fs::path(directory) / "vectors" / (name + ".safetensors")).string();
 }
 
-void save_item_vectors(const ItemVectors& vectors, const Dataset& dataset,
-                       const std::string& path) {
+void save_item_vectors(const ItemVectors& vectors, const Dataset& dataset, const std::string& path,
+                       VectorStorage storage) {
   check_rows(vectors.items(), dataset, path);
   check_finite(vectors.values, dataset, path);
+  TensorView tensor = tensor_view(kTensor, vectors.values);
+  std::vector<std::uint16_t> halves;
+  if (storage == VectorStorage::kF16) {
+    halves = to_halves(vectors.values, dataset, path);
+    tensor.dtype = DType::kF16;
+    tensor.data = std::as_bytes(std::span(halves));
+  }
   make_directories(fs::path(path).parent_path());
-  write_safetensors(path, {tensor_view(kTensor, vectors.values)},
+  write_safetensors(path, {tensor},
                     {{"encoder", vectors.encoder},
                      {"encoder_fingerprint", vectors.fingerprint},
                      {"items_fingerprint", items_fingerprint(dataset)}});

@@ -4,9 +4,9 @@
 //   const ItemVectors vectors = load_item_vectors(vectors_path("data/shop", "minilm"), shop);
 //   const ItemVectors images = import_item_vectors("clip.npy", shop);   // rows in item order
 //
-// Files: <dataset>/vectors/<name>.safetensors holding tensor "vectors" [items, dim] F32 and the
-// metadata {encoder, encoder_fingerprint, items_fingerprint}. The last one ties the file to the
-// items (ids and texts, in order) that it was made for.
+// Files: <dataset>/vectors/<name>.safetensors holding tensor "vectors" [items, dim] F32 or F16 [Z6]
+// (F32 in memory either way) and the metadata {encoder, encoder_fingerprint, items_fingerprint}.
+// The last one ties the file to the items (ids and texts, in order) that it was made for.
 //
 // Errors: Error{kNotFound} without such a file, Error{kBadInput} for vectors of other items, of
 //         another width or with NaN (naming row and item).
@@ -36,8 +36,13 @@ std::string items_fingerprint(const Dataset& dataset);
 // letters, digits, '.', '_' and '-', or begins with a dot.
 std::string vectors_path(const std::string& directory, const std::string& name);
 
-// Makes the folder when needed and replaces the file atomically.
-void save_item_vectors(const ItemVectors& vectors, const Dataset& dataset, const std::string& path);
+// How the file keeps the values: as they are, or rounded to sixteen bits, in half the space [Z6].
+enum class VectorStorage { kF32, kF16 };
+
+// Makes the folder when needed and replaces the file atomically. Errors: Error{kBadInput} naming
+// row and item of a value that F16 cannot hold.
+void save_item_vectors(const ItemVectors& vectors, const Dataset& dataset, const std::string& path,
+                       VectorStorage storage = VectorStorage::kF32);
 ItemVectors load_item_vectors(const std::string& path, const Dataset& dataset);
 
 // A matrix of the user's with one row for each item, in item order: .npy, or .safetensors with one

@@ -139,6 +139,25 @@ TEST_F(Path, TheSameSeedGivesTheSameResult) {
   EXPECT_EQ(done(evaluate(at("again"))).at("metrics"), done(evaluate(at("model"))).at("metrics"));
 }
 
+TEST_F(Path, TrainsOnVectorsOfSixteenBits) {
+  for (const char* domain : {"old", "new"}) {
+    const Json made = done(run_kindling(
+        {"embed", at(domain), "--encoder", "hash", "--name", "short", "--dtype", "f16", "--json"}));
+    EXPECT_EQ(made.at("dtype"), "f16");
+    EXPECT_LT(std::filesystem::file_size(at(domain) + "/vectors/short.safetensors"),
+              0.6 * std::filesystem::file_size(at(domain) + "/vectors/hash.safetensors"));
+  }
+  done(run_kindling({"train", "zesrec", "--source", at("old"), "--vectors", "short", "--set",
+                     "dim=8", "--set", "epochs=1", "--out", at("short"), "--json"}));
+
+  const Json result =
+      done(run_kindling({"evaluate", at("short"), "--target", at("new"), "--vectors", "short",
+                         "--protocol", "time-split", "--json"}));
+
+  EXPECT_GT(result.at("queries"), 0);
+  EXPECT_EQ(result.at("vectors").at("encoder"), "hash");
+}
+
 TEST_F(Path, ADummyPerSessionTrainsEvaluatesAndRecommends) {
   done(train(at("sessions"), {"--set", "dummy_per=session", "--set", "sessions=day"}));
 

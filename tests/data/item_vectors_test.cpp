@@ -1,5 +1,6 @@
 #include "kindling/data/item_vectors.h"
 
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <utility>
@@ -50,6 +51,35 @@ TEST(ItemVectors, SurviveAFile) {
   EXPECT_EQ(loaded.values(1, 2), 5.0F);
   EXPECT_EQ(loaded.encoder, "lsa");
   EXPECT_EQ(loaded.fingerprint, "abc");
+}
+
+TEST(ItemVectors, MayBeKeptInSixteenBits) {
+  const TempDir dir;
+  const std::string path = vectors_path(dir.path(), "small");
+  ItemVectors vectors = two_vectors();
+  vectors.values(0, 0) = 0.1F;
+
+  save_item_vectors(vectors, shop(), path, VectorStorage::kF16);
+  const ItemVectors loaded = load_item_vectors(path, shop());
+
+  EXPECT_EQ(SafetensorsFile(path).at("vectors").dtype, DType::kF16);
+  EXPECT_EQ(loaded.values(0, 0), 0.0999755859375F);  // the nearest one of sixteen bits
+  EXPECT_EQ(loaded.values(1, 2), 5.0F);
+  EXPECT_EQ(loaded.fingerprint, "abc");
+  EXPECT_EQ(import_item_vectors(path, shop()).values(1, 2), 5.0F);
+}
+
+TEST(ItemVectors, AreRefusedInSixteenBitsWhereTheyDoNotFit) {
+  const TempDir dir;
+  ItemVectors vectors = two_vectors();
+  vectors.values(1, 1) = 65520.0F;
+
+  const std::string message = message_of([&] {
+    save_item_vectors(vectors, shop(), vectors_path(dir.path(), "v"), VectorStorage::kF16);
+  });
+
+  EXPECT_NE(message.find("lamp"), std::string::npos) << message;
+  EXPECT_FALSE(std::filesystem::exists(vectors_path(dir.path(), "v")));
 }
 
 TEST(ItemVectors, AreRefusedForOtherTexts) {

@@ -85,6 +85,34 @@ TEST(Half, CoversSubnormalsAndInfinity) {
   EXPECT_TRUE(std::isnan(half_to_float(0x7E00)));
 }
 
+TEST(Half, EveryOneComesBackFromAFloat) {
+  for (std::uint32_t bits = 0; bits <= 0xFFFFU; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    const float value = half_to_float(half);
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(half_to_float(float_to_half(value)))) << bits;
+    } else {
+      ASSERT_EQ(float_to_half(value), half) << bits;
+    }
+  }
+}
+
+TEST(Half, RoundsToTheNearestAndTiesToEven) {
+  const float step = std::ldexp(1.0F, -10);  // of halves above 1
+  EXPECT_EQ(float_to_half(1.0F + 0.49F * step), 0x3C00);
+  EXPECT_EQ(float_to_half(1.0F + 0.5F * step), 0x3C00);
+  EXPECT_EQ(float_to_half(1.0F + 0.51F * step), 0x3C01);
+  EXPECT_EQ(float_to_half(1.0F + 1.5F * step), 0x3C02);
+  EXPECT_EQ(float_to_half(-1.0F - 1.5F * step), 0xBC02);
+  EXPECT_EQ(float_to_half(2.0F - 0.25F * step), 0x4000);  // the fraction runs over
+  EXPECT_EQ(float_to_half(std::ldexp(1.0F, -25)), 0x0000);
+  EXPECT_EQ(float_to_half(std::ldexp(3.0F, -25)), 0x0002);
+  EXPECT_EQ(float_to_half(std::ldexp(1.0F, -14) * 0.99999F), 0x0400);
+  EXPECT_EQ(float_to_half(65519.0F), 0x7BFF);
+  EXPECT_EQ(float_to_half(65520.0F), 0x7C00);
+  EXPECT_EQ(float_to_half(1e30F), 0x7C00);
+}
+
 TEST(Safetensors, NamesTheTensorThatHoldsNaN) {
   const TempDir dir;
   const std::vector<float> values = {1.0F, std::numeric_limits<float>::quiet_NaN()};
