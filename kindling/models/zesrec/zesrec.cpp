@@ -2,8 +2,7 @@
 //
 // Source: Ding, Deoras, Wang, Wang, "Zero-Shot Recommender Systems"; no code by the authors is
 //         public. specs/zesrec.md lists where the paper is silent (Z1–Z23);
-//         docs/decisions/zesrec.md says which option each is, and which three (Z4, Z6, Z7) are
-//         none.
+//         docs/decisions/README.md says which option each is.
 // Differs: item vectors are divided by their mean norm [Z22]: with raw ones training fails.
 //
 //   text vectors of the domain -> W x + b -> item vectors -> f_seq over the history -> user vector
