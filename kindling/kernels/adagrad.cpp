@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "kindling/base/parallel.h"
+#include "kindling/kernels/float_lanes.h"
 
 namespace kindling::kernels {
 
 namespace {
+
+constexpr std::size_t kWork = 32768;  // values worth waking a thread for
 
 template <bool inside>
 void update(float* __restrict p, const float* __restrict gradient, float* __restrict sums,
@@ -25,8 +28,33 @@ void update(float* __restrict p, const float* __restrict gradient, float* __rest
   }
 }
 
+// Epsilon under the root: a reciprocal root instead of a root and a division.
+void update_inside(float* p, const float* gradient, float* sums, std::size_t count,
+                   const AdagradStep& step) {
+  const auto apply = [&](FloatLanes& value, FloatLanes g, FloatLanes& sum) {
+    g = step.scale * g + step.decay * value;
+    sum += g * g;
+    value -= step.rate * g * reciprocal_root_lanes(sum + step.epsilon);
+  };
+  std::size_t i = 0;
+  for (; i + kFloatLanes <= count; i += kFloatLanes) {
+    FloatLanes value = load_lanes(p + i);
+    FloatLanes sum = load_lanes(sums + i);
+    apply(value, load_lanes(gradient + i), sum);
+    store_lanes(sums + i, sum);
+    store_lanes(p + i, value);
+  }
+  if (i == count) return;
+  FloatLanes value = load_some(p + i, count - i);
+  FloatLanes sum = load_some(sums + i, count - i);
+  apply(value, load_some(gradient + i, count - i), sum);
+  store_some(sums + i, sum, count - i);
+  store_some(p + i, value, count - i);
+}
+
 void update(float* p, const float* gradient, float* sums, std::size_t count,
             const AdagradStep& step) {
+  if (step.inside && step.epsilon > 0.0F) return update_inside(p, gradient, sums, count, step);
   if (step.inside) return update<true>(p, gradient, sums, count, step);
   update<false>(p, gradient, sums, count, step);
 }
@@ -35,7 +63,7 @@ void update(float* p, const float* gradient, float* sums, std::size_t count,
 
 void adagrad(float* parameters, const float* gradient, float* sums, std::size_t count,
              const AdagradStep& step) {
-  parallel_for(count, 16384, [&](std::size_t begin, std::size_t end) {
+  parallel_for(count, kWork, [&](std::size_t begin, std::size_t end) {
     update(parameters + begin, gradient + begin, sums + begin, end - begin, step);
   });
 }
@@ -52,7 +80,7 @@ void fetch(const float* row, std::size_t dim) {
 
 void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
                         const RowGroups& groups, std::size_t dim, const AdagradStep& step) {
-  parallel_for(groups.count, 64, [&](std::size_t begin, std::size_t end) {
+  parallel_for(groups.count, kWork / 4 / (dim + 1) + 64, [&](std::size_t begin, std::size_t end) {
     constexpr std::size_t kAhead = 3;
     std::vector<float> total(dim);
     for (std::size_t i = begin; i < end; ++i) {
