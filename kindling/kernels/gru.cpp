@@ -79,6 +79,9 @@ void sum_rows(const float* rows, std::size_t count, std::size_t width, float* su
   }
 }
 
+// Rows of gates worth waking a thread for.
+std::size_t gate_grain(std::size_t dim) { return 8192 / (dim + 1) + 8; }
+
 // [B, D] with the sequences longest first.
 Floats start_states(const PackedSteps& steps, std::size_t dim, const float* start) {
   Floats state = floats(steps.sequences() * dim);
@@ -114,7 +117,7 @@ void gru_forward(const GruSize& size, const PackedSteps& steps, const GruWeights
     }
     product(Op::kPlain, Op::kTransposed, alive, 3 * dim, dim, state.get(), weights.hidden, 0.0F,
             recurrent.get());
-    parallel_for(alive, 16, [&](std::size_t begin, std::size_t end) {
+    parallel_for(alive, gate_grain(dim), [&](std::size_t begin, std::size_t end) {
       for (std::size_t k = begin; k < end; ++k) {
         const std::size_t row = steps.packed_row()[first + k];
         forward_row(dim, &in[row * 3 * dim], &recurrent[k * 3 * dim], weights.input_bias,
@@ -142,7 +145,7 @@ void gru_backward(const GruSize& size, const PackedSteps& steps, const GruWeight
   for (std::size_t t = steps.longest(); t-- > 0;) {
     const std::size_t alive = steps.alive(t);
     const std::size_t first = steps.first(t);
-    parallel_for(alive, 16, [&](std::size_t begin, std::size_t end) {
+    parallel_for(alive, gate_grain(dim), [&](std::size_t begin, std::size_t end) {
       for (std::size_t k = begin; k < end; ++k) {
         const std::size_t row = steps.packed_row()[first + k];
         backward_row(dim, gates + (first + k) * 4 * dim, previous + (first + k) * dim,

@@ -13,6 +13,7 @@ namespace kindling::kernels {
 namespace {
 
 constexpr double kTiny = 1e-24;
+constexpr std::size_t kColumnWork = 1 << 18;  // additions worth waking a thread for
 
 // Σ values, in lanes.
 double sum_of(const float* values, std::size_t count) {
@@ -134,14 +135,15 @@ double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& opt
 }
 
 void column_sums(const float* scores, const SharedShape& shape, float* sums) {
-  parallel_for(shape.columns, 1024, [&](std::size_t begin, std::size_t end) {
-    std::fill(sums + begin, sums + end, 0.0F);
-    for (std::size_t r = 0; r < shape.rows; ++r) {
-      const float* row = scores + r * shape.columns;
+  parallel_for(shape.columns, kColumnWork / (shape.rows + 1) + 1,
+               [&](std::size_t begin, std::size_t end) {
+                 std::fill(sums + begin, sums + end, 0.0F);
+                 for (std::size_t r = 0; r < shape.rows; ++r) {
+                   const float* row = scores + r * shape.columns;
 #pragma omp simd
-      for (std::size_t c = begin; c < end; ++c) sums[c] += row[c];
-    }
-  });
+                   for (std::size_t c = begin; c < end; ++c) sums[c] += row[c];
+                 }
+               });
 }
 
 double shared_softmax_reference(const float* scores, const SharedShape& shape) {

@@ -7,6 +7,7 @@
 #include "kindling/base/error.h"
 #include "kindling/base/parallel.h"
 #include "kindling/kernels/float_lanes.h"
+#include "kindling/kernels/large_pages.h"
 
 namespace kindling::kernels {
 
@@ -21,7 +22,9 @@ constexpr std::size_t kVectors = 2;
 #endif
 constexpr std::size_t kPanel = kVectors * kFloatLanes;
 constexpr std::size_t kBlockRows = 4 * kRows;  // of one task
-constexpr std::size_t kTaskWork = 1 << 20;     // multiplications worth waking a thread for
+constexpr std::size_t kDepth = 128;            // of a panel that stays in the nearest cache
+constexpr std::size_t kFewBlocks = 8;
+constexpr std::size_t kTaskWork = 1 << 21;  // multiplications worth waking a thread for
 
 // Where a tile reads and writes. Element (r, d) of op(a) is a[r * row_step + d * depth_step]; a
 // panel holds [depth, kPanel] values of op(b).
@@ -113,28 +116,60 @@ void multiply_narrow(Tile tile, std::size_t rows, std::size_t vectors, std::size
   }
 }
 
-// One panel of op(b): columns [first, first + width), zeros up to the next whole vector.
-void pack_panel(Op op, const float* b, std::size_t n, std::size_t k, std::size_t first,
-                std::size_t width, float* panel) {
-  const std::size_t whole = (width + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
-  if (op == Op::kPlain) {
-    for (std::size_t d = 0; d < k; ++d) {
-      float* row = panel + d * kPanel;
-      const float* from = b + d * n + first;
-      std::size_t j = 0;
-      for (; j + kFloatLanes <= width; j += kFloatLanes) store_lanes(row + j, load_lanes(from + j));
-      for (; j < whole; ++j) row[j] = j < width ? from[j] : 0.0F;
-    }
-    return;
+// b, of which op(b) is made: its rows stand one behind the other, or where `index` says.
+struct Source {
+  const float* values;
+  const std::int64_t* index;
+  std::size_t width;
+
+  const float* row(std::size_t i) const {
+    return values + (index == nullptr ? i : static_cast<std::size_t>(index[i])) * width;
   }
-  for (std::size_t j = 0; j < whole; j += kFloatLanes) {
-    const std::size_t count = std::min(kFloatLanes, width - j);
+  // Rows that the index names stand anywhere: fetched before they are read.
+  void fetch(std::size_t begin, std::size_t end, std::size_t first, std::size_t count) const {
+    constexpr std::size_t kLine = 16;  // floats
+    for (std::size_t i = begin; i < end && index != nullptr; ++i) {
+      for (std::size_t d = 0; d < count; d += kLine) __builtin_prefetch(row(i) + first + d);
+    }
+  }
+};
+
+// The part of op(b) that a panel holds: rows [depth, depth + k), columns [first, first + width).
+struct Part {
+  std::size_t depth, k, first, width;
+};
+
+void pack_plain(const Source& b, const Part& part, float* panel) {
+  constexpr std::size_t kAhead = 8;
+  const std::size_t whole = (part.width + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
+  const std::size_t end = part.depth + part.k;
+  for (std::size_t d = part.depth; d < end; ++d, panel += kPanel) {
+    b.fetch(std::min(d + kAhead, end), std::min(d + kAhead + 1, end), part.first, part.width);
+    const float* from = b.row(d) + part.first;
+    std::size_t j = 0;
+    for (; j + kFloatLanes <= part.width; j += kFloatLanes) {
+      store_lanes(panel + j, load_lanes(from + j));
+    }
+    for (; j < whole; ++j) panel[j] = j < part.width ? from[j] : 0.0F;
+  }
+}
+
+void pack_transposed(const Source& b, const Part& part, float* panel) {
+  for (std::size_t j = 0; j < part.width; j += kFloatLanes) {
+    const std::size_t count = std::min(kFloatLanes, part.width - j);
+    const std::size_t end = part.first + part.width;
+    b.fetch(std::min(part.first + j + kFloatLanes, end),
+            std::min(part.first + j + 2 * kFloatLanes, end), part.depth, part.k);
+    const float* rows[kFloatLanes];
+    for (std::size_t l = 0; l < kFloatLanes; ++l) {
+      rows[l] = b.row(part.first + j + std::min(l, count - 1)) + part.depth;
+    }
     std::size_t d = 0;
-    for (; d + kFloatLanes <= k; d += kFloatLanes) {
+    for (; d + kFloatLanes <= part.k; d += kFloatLanes) {
       FloatLanes square[kFloatLanes];
 #pragma GCC unroll 16
       for (std::size_t l = 0; l < kFloatLanes; ++l) {
-        square[l] = l < count ? load_lanes(b + (first + j + l) * k + d) : FloatLanes{};
+        square[l] = l < count ? load_lanes(rows[l] + d) : FloatLanes{};
       }
       transpose_lanes(square);
 #pragma GCC unroll 16
@@ -142,12 +177,24 @@ void pack_panel(Op op, const float* b, std::size_t n, std::size_t k, std::size_t
         store_lanes(panel + (d + l) * kPanel + j, square[l]);
       }
     }
-    for (; d < k; ++d) {
+    for (; d < part.k; ++d) {
       for (std::size_t l = 0; l < kFloatLanes; ++l) {
-        panel[d * kPanel + j + l] = l < count ? b[(first + j + l) * k + d] : 0.0F;
+        panel[d * kPanel + j + l] = l < count ? rows[l][d] : 0.0F;
       }
     }
   }
+}
+
+// Zeros stand behind the last column, up to the next whole vector.
+void pack_panel(Op op, const Source& b, const Part& part, float* panel) {
+  op == Op::kPlain ? pack_plain(b, part, panel) : pack_transposed(b, part, panel);
+}
+
+// Room of the calling thread that lasts.
+float* panel_room(std::size_t count) {
+  static thread_local std::vector<float, LargePages<float>> room;
+  if (room.size() < count) room.resize(count);
+  return room.data();
 }
 
 struct Product {
@@ -171,18 +218,9 @@ void copy_columns(const Product& p, std::size_t first, std::size_t rows, float* 
   }
 }
 
-// Rows [first, first + rows) against one panel; `block` is what copy_columns made of them, if it
-// did.
-void multiply_block(const Product& p, std::size_t first, std::size_t rows, std::size_t column,
-                    const float* panel, const float* block) {
-  const std::size_t width = std::min(kPanel, p.n - column);
+// `rows` rows from the tile's on against its panel, of which `width` columns exist.
+void multiply_rows(const Product& p, Tile tile, std::size_t rows, std::size_t width) {
   const std::size_t vectors = (width + kFloatLanes - 1) / kFloatLanes;
-  Tile tile{p.a + first * p.k, p.k, 1, p.k, panel, p.c + first * p.n + column, p.n, p.add};
-  if (p.op_a == Op::kTransposed) {
-    tile.a = block;
-    tile.row_step = 1;
-    tile.depth_step = kBlockRows;
-  }
   for (std::size_t r = 0; r < rows; r += kRows) {
     const std::size_t count = std::min(kRows, rows - r);
     if (width == vectors * kFloatLanes) {
@@ -195,22 +233,75 @@ void multiply_block(const Product& p, std::size_t first, std::size_t rows, std::
   }
 }
 
+// Rows [first, first + rows) against one panel; `block` is what copy_columns made of them, if it
+// did.
+void multiply_block(const Product& p, std::size_t first, std::size_t rows, std::size_t column,
+                    const float* panel, const float* block) {
+  Tile tile{p.a + first * p.k, p.k, 1, p.k, panel, p.c + first * p.n + column, p.n, p.add};
+  if (p.op_a == Op::kTransposed) {
+    tile.a = block;
+    tile.row_step = 1;
+    tile.depth_step = kBlockRows;
+  }
+  multiply_rows(p, tile, rows, std::min(kPanel, p.n - column));
+}
+
+// A deep product with few rows: each thread takes some of them and packs op(b) for itself, in
+// pieces that are still in its cache when they are multiplied.
+void multiply_deep(const Product& p, Op op_b, const Source& b, std::size_t parts) {
+  parallel_for(parts, 1, [&](std::size_t begin, std::size_t end) {
+    const std::size_t tiles = (p.m + kRows - 1) / kRows;
+    const std::size_t first = tiles * begin / parts * kRows;
+    const std::size_t last = std::min(p.m, tiles * end / parts * kRows);
+    if (first >= last) return;
+    float* panel = panel_room(kDepth * kPanel);
+    for (std::size_t depth = 0; depth < p.k; depth += kDepth) {
+      const std::size_t k = std::min(kDepth, p.k - depth);
+      for (std::size_t column = 0; column < p.n; column += kPanel) {
+        const std::size_t width = std::min(kPanel, p.n - column);
+        pack_panel(op_b, b, {depth, k, column, width}, panel);
+        const Tile tile{
+            p.a + first * p.k + depth, p.k, 1, k, panel, p.c + first * p.n + column, p.n,
+            p.add || depth > 0};
+        multiply_rows(p, tile, last - first, width);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, const float* a,
-               const float* b, float beta, float* c) {
+               const float* b, float beta, float* c, const std::int64_t* b_rows) {
   check(beta == 0.0F || beta == 1.0F, "beta is neither 0 nor 1");
   if (m == 0 || n == 0) return;
   const Product product{op_a, m, n, k, a, beta == 1.0F, c};
+  const Source source{b, b_rows, op_b == Op::kPlain ? n : k};
   const std::size_t panels = (n + kPanel - 1) / kPanel;
   const std::size_t blocks = (m + kBlockRows - 1) / kBlockRows;
-  static thread_local std::vector<float> packed;
-  if (packed.size() < panels * k * kPanel) packed.resize(panels * k * kPanel);
-  float* const all = packed.data();  // the caller's, not that of the thread that asks
-  const auto pack = [&](std::size_t panel) {
+  const auto pack = [&](std::size_t panel, float* room) {
     const std::size_t first = panel * kPanel;
-    pack_panel(op_b, b, n, k, first, std::min(kPanel, n - first), all + panel * k * kPanel);
+    pack_panel(op_b, source, {0, k, first, std::min(kPanel, n - first)}, room);
   };
+  // Pieces that are worth a thread's attention: `unit` multiplications each.
+  const auto grain = [](std::size_t unit) { return kTaskWork / (unit + 1) + 1; };
+  if (op_a == Op::kPlain && panels >= blocks) {
+    // Each panel is multiplied while it is in the cache of the thread that packed it.
+    parallel_for(panels, grain(k * kPanel * m), [&](std::size_t begin, std::size_t end) {
+      float* room = panel_room(k * kPanel);
+      for (std::size_t panel = begin; panel < end; ++panel) {
+        pack(panel, room);
+        multiply_block(product, 0, m, panel * kPanel, room, nullptr);
+      }
+    });
+    return;
+  }
+  if (op_a == Op::kPlain && k > kDepth && blocks <= kFewBlocks) {
+    const std::size_t parts = m * n * k < 2 * kTaskWork ? 1 : static_cast<std::size_t>(threads());
+    return multiply_deep(product, op_b, source, parts);
+  }
+  float* const all =
+      panel_room(panels * k * kPanel);  // the caller's, not that of the thread that asks
   // Rows of one block against some panels.
   const auto run = [&](std::size_t block, std::size_t panel, std::size_t last) {
     static thread_local std::vector<float> columns;
@@ -225,17 +316,15 @@ void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, co
                      columns.data());
     }
   };
-  // Pieces that are worth a thread's attention: `unit` multiplications each.
-  const auto grain = [](std::size_t unit) { return kTaskWork / (unit + 1) + 1; };
   if (panels >= blocks) {  // a panel is packed by the thread that multiplies it
     parallel_for(panels, grain(k * kPanel * m), [&](std::size_t begin, std::size_t end) {
-      for (std::size_t panel = begin; panel < end; ++panel) pack(panel);
+      for (std::size_t panel = begin; panel < end; ++panel) pack(panel, all + panel * k * kPanel);
       for (std::size_t block = 0; block < blocks; ++block) run(block, begin, end);
     });
     return;
   }
   parallel_for(panels, grain(k * kPanel * 8), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t panel = begin; panel < end; ++panel) pack(panel);
+    for (std::size_t panel = begin; panel < end; ++panel) pack(panel, all + panel * k * kPanel);
   });
   // Few blocks: a panel more or less evens out what the threads have to do.
   const std::size_t parts = op_a == Op::kPlain ? panels : 1;

@@ -47,6 +47,52 @@ TEST(TileGemm, AgreesWithTheReferenceInEveryOrientation) {
   }
 }
 
+TEST(TileGemm, AddsUpDeepProductsPieceByPiece) {
+  const Size size{41, 100, 300};
+  const std::vector<float> a = normals(size.m * size.k, 1);
+  const std::vector<float> b = normals(size.n * size.k, 2);
+  for (const float beta : {0.0F, 1.0F}) {
+    std::vector<float> c = normals(size.m * size.n, 3);
+    std::vector<float> wanted = c;
+
+    tile_gemm(Op::kPlain, Op::kPlain, size.m, size.n, size.k, a.data(), b.data(), beta, c.data());
+    tile_gemm_reference(Op::kPlain, Op::kPlain, size.m, size.n, size.k, a.data(), b.data(), beta,
+                        wanted.data());
+
+    for (std::size_t i = 0; i < c.size(); ++i) ASSERT_NEAR(c[i], wanted[i], 1e-4);
+  }
+}
+
+TEST(TileGemm, TakesRowsOfATable) {
+  const std::size_t m = 50;
+  const std::size_t items = 300;
+  const std::size_t d = 37;
+  const std::vector<float> table = normals(items * d, 1);
+  Rng rng(5);
+  for (const std::size_t count : {20UL, 200UL}) {
+    std::vector<std::int64_t> index(count);
+    std::vector<float> rows;
+    for (std::int64_t& i : index) {
+      i = static_cast<std::int64_t>(rng.below(items));
+      const auto first = table.begin() + i * static_cast<std::int64_t>(d);
+      rows.insert(rows.end(), first, first + static_cast<std::int64_t>(d));
+    }
+    for (const bool wide : {false, true}) {
+      const Op op = wide ? Op::kTransposed : Op::kPlain;
+      const std::size_t n = wide ? count : d;
+      const std::size_t k = wide ? d : count;
+      const std::vector<float> a = normals(m * k, 2);
+      std::vector<float> c(m * n);
+      std::vector<float> wanted = c;
+
+      tile_gemm(Op::kPlain, op, m, n, k, a.data(), table.data(), 0.0F, c.data(), index.data());
+      tile_gemm(Op::kPlain, op, m, n, k, a.data(), rows.data(), 0.0F, wanted.data());
+
+      EXPECT_EQ(c, wanted);
+    }
+  }
+}
+
 TEST(TileGemm, GivesTheSameBitsWithMoreThreads) {
   for (const Size& size : {Size{64, 700, 100}, Size{64, 100, 700}, Size{700, 100, 64}}) {
     const std::vector<float> a = normals(size.m * size.k, 1);
@@ -59,6 +105,13 @@ TEST(TileGemm, GivesTheSameBitsWithMoreThreads) {
               one.data());
     set_threads(3);
     tile_gemm(Op::kTransposed, Op::kTransposed, size.m, size.n, size.k, a.data(), b.data(), 0.0F,
+              three.data());
+    set_threads(before);
+    EXPECT_EQ(one, three);
+    set_threads(1);
+    tile_gemm(Op::kPlain, Op::kPlain, size.m, size.n, size.k, a.data(), b.data(), 0.0F, one.data());
+    set_threads(3);
+    tile_gemm(Op::kPlain, Op::kPlain, size.m, size.n, size.k, a.data(), b.data(), 0.0F,
               three.data());
     set_threads(before);
     EXPECT_EQ(one, three);

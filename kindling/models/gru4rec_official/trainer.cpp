@@ -46,7 +46,7 @@ void drop(std::vector<float>& values, std::vector<float>& mask, double p, const 
 // Uniform in ±√(6 / (rows + columns)), each of `blocks` gates as a matrix of its own.
 Trainer::Parameter Trainer::make_parameter(const char* name, std::vector<std::int64_t> shape,
                                            std::size_t blocks, const Rng& rng) const {
-  Parameter parameter{name, shape, std::vector<float>(count_of(shape)), {}};
+  Parameter parameter{name, shape, Floats(count_of(shape)), {}};
   parameter.sums.assign(parameter.values.size(), 0.0F);
   if (blocks == 0) return parameter;  // a bias: zeros
   const double rows = static_cast<double>(shape[0]) / static_cast<double>(blocks);
@@ -128,21 +128,19 @@ double Trainer::step(const Step& step, const Rng& rng) {
                        {next_.data(), nullptr, gates_.data(), previous_.data()});
   out_ = next_;
   drop(out_, mask_out_, options_.dropout_hidden, rng.fork("hidden"));
-  rows_.resize(columns * d);
-  gather(step.targets, rows_.data());
-  gather(step.negatives, rows_.data() + rows * d);
+  classes_.assign(step.targets.begin(), step.targets.end());
+  classes_.insert(classes_.end(), step.negatives.begin(), step.negatives.end());
   scores_.resize(rows * columns);
   std::vector<float> shift(columns);
   for (std::size_t c = 0; c < columns; ++c) {
-    const std::int64_t item = c < rows ? step.targets[c] : step.negatives[c - rows];
-    shift[c] = bias_.values[static_cast<std::size_t>(item)];
+    shift[c] = bias_.values[static_cast<std::size_t>(classes_[c])];
     if (!step.log_q.empty()) shift[c] -= step.log_q[c];
   }
   for (std::size_t r = 0; r < rows; ++r) {
     std::memcpy(scores_.data() + r * columns, shift.data(), columns * sizeof(float));
   }
-  kernels::tile_gemm(Op::kPlain, Op::kTransposed, rows, columns, d, out_.data(), rows_.data(), 1.0F,
-                     scores_.data());
+  kernels::tile_gemm(Op::kPlain, Op::kTransposed, rows, columns, d, out_.data(),
+                     table_.values.data(), 1.0F, scores_.data(), classes_.data());
   const double loss =
       options_.loss == "bpr-max"
           ? kernels::bpr_max(scores_.data(), {rows, columns},
@@ -151,8 +149,8 @@ double Trainer::step(const Step& step, const Rng& rng) {
   // backward: scores_ now holds the gradient of the scores
   d_out_.resize(rows * d);
   d_rows_.resize((columns + rows) * d);
-  kernels::tile_gemm(Op::kPlain, Op::kPlain, rows, d, columns, scores_.data(), rows_.data(), 0.0F,
-                     d_out_.data());
+  kernels::tile_gemm(Op::kPlain, Op::kPlain, rows, d, columns, scores_.data(), table_.values.data(),
+                     0.0F, d_out_.data(), classes_.data());
   kernels::tile_gemm(Op::kTransposed, Op::kPlain, columns, d, rows, scores_.data(), out_.data(),
                      0.0F, d_rows_.data());
   d_bias_.assign(columns + rows, 0.0F);
@@ -264,7 +262,8 @@ ModelState Trainer::state() const {
   ModelState all;
   for (const Parameter* parameter :
        {&table_, &bias_, &input_, &hidden_, &input_bias_, &hidden_bias_}) {
-    all.push_back({parameter->name, parameter->shape, parameter->values});
+    const Floats& values = parameter->values;
+    all.push_back({parameter->name, parameter->shape, {values.begin(), values.end()}});
   }
   return all;
 }
@@ -278,7 +277,7 @@ void Trainer::load_state(const ModelState& state) {
         throw Error(Kind::kCorrupt,
                     fmt::format("tensor {} has another shape than the options say", saved.name));
       }
-      parameter->values = saved.values;
+      parameter->values.assign(saved.values.begin(), saved.values.end());
       ++restored;
     }
   }

@@ -19,6 +19,7 @@
 
 #include "kindling/base/options.h"
 #include "kindling/base/random.h"
+#include "kindling/kernels/large_pages.h"
 #include "kindling/models/registry.h"
 
 namespace kindling::gru4rec_official {
@@ -88,11 +89,12 @@ class Trainer {
   void load_state(const ModelState& state);
 
  private:
+  using Floats = std::vector<float, kernels::LargePages<float>>;
   struct Parameter {
     std::string name;
     std::vector<std::int64_t> shape;
-    std::vector<float> values;
-    std::vector<float> sums;  // of squared gradients
+    Floats values;
+    Floats sums;  // of squared gradients
   };
   Parameter make_parameter(const char* name, std::vector<std::int64_t> shape, std::size_t blocks,
                            const Rng& rng) const;
@@ -106,9 +108,12 @@ class Trainer {
   Parameter table_, bias_, input_, hidden_, input_bias_, hidden_bias_;
   std::vector<float> state_;  // [B, D]
   // Room to work in, kept from step to step.
-  std::vector<float> x_, next_, gates_, previous_, out_, mask_in_, mask_out_, rows_, scores_;
+  std::vector<float> x_, next_, gates_, previous_, out_, mask_in_, mask_out_;
+  std::vector<std::int64_t> classes_;  // [B + K] targets, then negatives
+  Floats scores_;                      // [B, B + K], then their gradient
   // Of the rows of targets, negatives and inputs, in this order; inputs have no gradient of a bias.
-  std::vector<float> d_rows_, d_bias_;
+  Floats d_rows_;
+  std::vector<float> d_bias_;
   std::vector<float> d_out_, d_input_, d_hidden_, d_input_bias_, d_hidden_bias_;
   std::vector<std::int32_t> slot_;  // [items] place in `unique_`, or -1
   std::vector<std::int64_t> unique_;
