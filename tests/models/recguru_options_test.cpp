@@ -42,6 +42,7 @@ TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
   const std::vector<std::pair<const char*, const char*>> switches = {
       {"profile", "paper"},
       {"profile", "released"},
+      {"profile", "tuned"},
       {"adversary", "bce"},
       {"adversary", "none"},
       {"overlap_loss", "l2"},

@@ -62,9 +62,10 @@ struct Options {
 
   template <class Visitor>
   void fields(Visitor& field) {
-    field("profile", profile, one_of({"clean", "paper", "released"}),
+    field("profile", profile, one_of({"clean", "paper", "released", "tuned"}),
           "where the options that are not given come from: the paper's model with the defects of "
-          "its code removed, the equations as printed, or the released code's settings");
+          "its code removed, the equations as printed, the released code's settings, or what did "
+          "best on validation here");
     model_fields(field);
     loss_fields(field);
     phase_fields(field);
@@ -194,6 +195,16 @@ inline Options profile_options(const std::string& profile) {
     options.patience = 0;
     options.keep = "last";
     options.popular_negatives_from = 2.0 / 3.0;
+  } else if (profile == "tuned") {  // docs/decisions/recguru.md, "All users"
+    options.dropout = 0.2;
+    options.embedding_scale = 0.01;
+    options.input_scale = 16.0;
+    options.finetune_loss = "bpr";
+    options.finetune_negatives = 1;
+    options.finetune_user = "past";
+    options.finetune_reconstruction = false;
+    options.popular_negatives_from = 1.0;
+    options.adversarial_rate = 1e-3;
   }
   return options;
 }
