@@ -77,6 +77,11 @@ void run_verb(Arguments arguments, const Common& common) {
   } else {
     fmt::print("{}", experiment_text(document));
   }
+  for (const Json& one : document.value("again", Json::array())) {
+    if (one["same"].get<bool>()) continue;
+    throw Error(Kind::kInternal, "a cell did not give the same numbers again",
+                one["cell"].get<std::string>(), "other libraries or another processor?");
+  }
   const std::size_t failed = document["failed"].size();
   if (failed > 0) {
     throw Error(Kind::kInternal, fmt::format("{} cells failed; the warnings above say why", failed),
@@ -105,6 +110,11 @@ void add_experiment(CLI::App& app, Common& common) {
       ->capture_default_str();
   verb->add_option("--minutes", run.minutes, "start no cell after this time; 0: no limit")
       ->check(CLI::NonNegativeNumber);
+  verb->add_option(
+          "--again", run.again,
+          "run so many of the finished cells once more, and say whether they give the same "
+          "numbers; OUT stays as it is")
+      ->check(CLI::Range(1, 100'000));
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_verb(*arguments, common); });
 }

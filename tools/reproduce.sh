@@ -1,6 +1,7 @@
 #!/bin/sh
 # reproduce.sh [DATA]: every table and figure of experiments/ on the data sets found in DATA, then one page
 # of all of them: build/reproduce/report.html. Finished cells are kept: run it again to go on.
+# AGAIN=N: then N cells of each once more; the run fails when their numbers differ.
 set -eu
 cd "$(dirname "$0")/.."
 data=${1:-../shared/data}
@@ -15,5 +16,6 @@ for name in ${ONLY:-$zesrec $s2meta $recguru}; do
   begin=$(date +%s)
   "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs"
   echo "== $name: $(($(date +%s) - begin)) s"
+  [ -z "${AGAIN:-}" ] || "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs" --again "$AGAIN"
 done
 "$program" report "$out"

@@ -226,39 +226,52 @@ std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedDa
   return cells;
 }
 
-Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run) {
+Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData& prepared,
+               const ExperimentRun& run) {
   const auto start = std::chrono::steady_clock::now();
   const auto minutes = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / 60.0;
   };
-  make_folders(run);
-  const PreparedData prepared =
-      prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
-  for (const std::string& missing : prepared.missing) log_warning("left out: {}", missing);
-  const std::vector<PlannedCell> cells = plan_cells(plan, prepared, run);
-  const std::vector<const PlannedCell*> open = open_cells(cells, run.out);
-  log_info("{}: {} cells, {} to run", plan.name, cells.size(), open.size());
   const auto outcomes =
-      run_in_processes(static_cast<std::size_t>(run.jobs), open.size(), [&](std::size_t n) {
+      run_in_processes(static_cast<std::size_t>(run.jobs), cells.size(), [&](std::size_t n) {
         if (run.minutes > 0 && minutes() > run.minutes) return 0;  // left for the next run
-        return try_cell(*open[n], prepared, run);
+        return try_cell(*cells[n], prepared, run);
       });
   bool stopped = false;
   Json failed = Json::array();
-  for (std::size_t n = 0; n < open.size(); ++n) {
+  for (std::size_t n = 0; n < cells.size(); ++n) {
     stopped = stopped || outcomes[n].code == kStopAll;
     if (outcomes[n].state == TaskState::kFinished && outcomes[n].code != 0) {
-      failed.push_back({{"cell", open[n]->name}, {"code", outcomes[n].code}});
+      failed.push_back({{"cell", cells[n]->name}, {"code", outcomes[n].code}});
     }
   }
   if (stopped) {
     throw Error(Kind::kIo, "a cell could not write its result; the lines above say why", run.out,
                 "finished cells are kept: make room and run the same command again");
   }
+  return failed;
+}
+
+Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run) {
+  make_folders(run);
+  const PreparedData prepared =
+      prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
+  for (const std::string& missing : prepared.missing) log_warning("left out: {}", missing);
+  const std::vector<PlannedCell> cells = plan_cells(plan, prepared, run);
+  Json failed = Json::array();
+  Json again = Json::array();
+  if (run.again > 0) {
+    again = repeat_cells(cells, prepared, run);
+  } else {
+    const std::vector<const PlannedCell*> open = open_cells(cells, run.out);
+    log_info("{}: {} cells, {} to run", plan.name, cells.size(), open.size());
+    failed = run_cells(open, prepared, run);
+  }
   Json document = experiment_document(plan, prepared, cells, run);
   document["failed"] = failed;
   write_file((fs::path(run.out) / (plan.name + ".json")).string(),
              document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (run.again > 0) document["again"] = again;
   return document;
 }
 

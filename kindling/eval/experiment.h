@@ -11,6 +11,7 @@
 // interrupted run (kill -9 too) goes on where it stopped, and nothing stale is taken for a result.
 // Errors: those of the plan and the data before any cell runs; Error{kIo} when the disk is full:
 // finished cells are kept. A cell that fails is reported in "failed", the others go on.
+// With `again` that many finished cells are run once more instead: equal seeds give equal numbers.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct ExperimentRun {
   std::int64_t jobs = 1;   // processes, a thread each
   int threads = 1;         // for preparing the data
   double minutes = 0.0;    // start no cell after this time; 0: no limit
+  std::int64_t again = 0;  // finished cells to run once more, and nothing else
   std::string version;     // of the program
 };
 
@@ -51,6 +53,18 @@ struct PlannedCell {
 // All cells, seeds outermost. One that two rows share occurs twice, with one key.
 std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedData& prepared,
                                     const ExperimentRun& run);
+
+// Cells in processes of their own, run.jobs at a time, into run.out. Returns those that failed:
+// [{"cell","code"}]. Errors: Error{kIo} when a result cannot be written.
+Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData& prepared,
+               const ExperimentRun& run);
+
+// Runs run.again finished cells once more, under OUT/again, and compares all metrics but times, and
+// the rank of every query, bit for bit: [{"cell","same","seconds","differs"}]; "differs" names
+// metrics, "ranks" or "failed". The cells are those with the smallest keys, which are hashes: as
+// good as drawn.
+Json repeat_cells(const std::vector<PlannedCell>& cells, const PreparedData& prepared,
+                  const ExperimentRun& run);
 
 // The document of docs/file_formats.md: {"name","cells":[{"data","model","metric","mean","sd",
 // "seeds","published",…}],"missing","failed","finished","planned",…}.

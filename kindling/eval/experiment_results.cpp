@@ -150,6 +150,12 @@ FinishedCells::FinishedCells(const std::vector<PlannedCell>& cells, const std::s
   }
 }
 
+double FinishedCells::seconds() const {
+  double sum = 0.0;
+  for (const auto& [key, document] : documents_) sum += document.value("seconds", 0.0);
+  return sum;
+}
+
 std::vector<double> FinishedCells::values(const ResultRow& row, const std::string& metric) const {
   std::vector<double> all;
   for (const PlannedCell* seed : row.seeds) {
@@ -197,6 +203,7 @@ Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepare
   document["missing"] = prepared.missing;
   document["planned"] = cells.size();
   document["finished"] = finished.finished();
+  document["cell_seconds"] = finished.seconds();
   document["cells"] = Json::array();
   for (const ResultRow& row : finished.rows()) {
     for (const std::string& metric : plan.metrics) {

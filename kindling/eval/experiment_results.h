@@ -27,6 +27,8 @@ class FinishedCells {
   std::vector<double> values(const ResultRow& row, const std::string& metric) const;
   const std::string& out() const { return out_; }
   std::size_t finished() const { return finished_; }
+  // What they took together, a thread each; a cell that several rows share counts once.
+  double seconds() const;
   // Null when there is no such row. `encoder` empty: any.
   const ResultRow* find(const std::string& pair, const std::string& encoder,
                         const std::string& label, std::optional<std::size_t> step) const;

@@ -10,6 +10,8 @@ namespace kindling {
 
 namespace {
 
+constexpr double kSecondsPerHour = 3600.0;
+
 std::string value_text(const Json& cell) {
   std::string text = fmt::format("{:.4f}", cell["mean"].get<double>());
   if (cell["seeds"].get<std::size_t>() > 1) {
@@ -95,6 +97,19 @@ std::string pair_text(const Json& document, const Json& pair) {
   return fmt::format("\n{}{}\n{}", head, part, aligned(table));
 }
 
+std::string again_text(const Json& again) {
+  std::string text;
+  for (const Json& one : again) {
+    std::string verdict = "the same numbers";
+    if (!one["same"].get<bool>()) {
+      verdict = "OTHER NUMBERS:";
+      for (const Json& what : one["differs"]) verdict += " " + what.get<std::string>();
+    }
+    text += fmt::format("{:<60} {}\n", one["cell"].get<std::string>(), verdict);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string experiment_text(const Json& document) {
@@ -110,8 +125,10 @@ std::string experiment_text(const Json& document) {
   }
   text += fmt::format("\n{} of {} cells finished", document["finished"].get<std::size_t>(),
                       document["planned"].get<std::size_t>());
+  text += fmt::format(" ({:.1f} hours of one core)",
+                      document["cell_seconds"].get<double>() / kSecondsPerHour);
   if (!document["failed"].empty()) text += fmt::format(", {} failed", document["failed"].size());
-  return text + "\n";
+  return text + "\n" + again_text(document.value("again", Json::array()));
 }
 
 }  // namespace kindling

@@ -1,5 +1,6 @@
 // kindling experiment as users run it: caching, interruption, what is missing, full disks.
 #include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,6 +72,39 @@ TEST(Experiment, RunsNoFinishedCellAgain) {
   EXPECT_EQ(again.code, 0);
   EXPECT_THAT(again.err, HasSubstr(", 0 to run"));
   EXPECT_EQ(fs::last_write_time(dir.file("out/cells")), before);
+}
+
+TEST(Experiment, GivesTheSameNumbersAgain) {
+  const TempDir dir;
+  ASSERT_EQ(run_smoke(dir).code, 0);
+
+  const Outcome again = run_smoke(dir, {"--again", "3"});
+
+  ASSERT_EQ(again.code, 0) << again.err;
+  const Json repeated = parse_json(again.out, "stdout")["again"];
+  ASSERT_EQ(repeated.size(), 3U);
+  for (const Json& cell : repeated) EXPECT_EQ(cell["same"], true) << cell.dump();
+  EXPECT_FALSE(fs::exists(dir.file("out/again")));
+}
+
+TEST(Experiment, SaysWhichNumbersDoNotComeOutAgain) {
+  const TempDir dir;
+  ASSERT_EQ(run_smoke(dir).code, 0);
+  std::set<std::string> paths;
+  for (const auto& entry : fs::directory_iterator(dir.file("out/cells"))) {
+    paths.insert(entry.path().string());
+  }
+  Json cell = read_json(*paths.begin());
+  const std::string metric = cell["metrics"].begin().key();
+  cell["metrics"][metric] = 0.123;
+  write_file(*paths.begin(), cell.dump());
+
+  const Outcome again = run_smoke(dir, {"--again", "1"});
+
+  EXPECT_NE(again.code, 0);
+  EXPECT_EQ(parse_json(again.out, "stdout")["again"][0]["differs"], Json({metric}));
+  EXPECT_EQ(read_json(*paths.begin())["metrics"][metric], 0.123);  // OUT stays
+  EXPECT_EQ(run_smoke(TempDir(), {"--again", "1"}).code, 2);       // nothing to repeat
 }
 
 TEST(Experiment, GoesOnAfterItWasKilled) {

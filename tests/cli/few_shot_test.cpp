@@ -120,6 +120,27 @@ TEST_F(FewShotProgram, AdaptsToAFileAndRecommendsFromTheResult) {
   EXPECT_EQ(run_kindling({"recommend", dir_->file("adapted"), "--user", "nobody"}).code, 2);
 }
 
+TEST_F(FewShotProgram, UniversalVectorsComeFromAModelOfTextVectors) {
+  const std::string world = scenarios() + "/world";
+  const std::string model = dir_->file("zesrec");
+  ASSERT_EQ(run_kindling({"embed", world, "--encoder", "hash", "--set", "dim=16", "-q"}).code, 0);
+  ASSERT_EQ(run_kindling({"train", "zesrec", "--source", world, "--vectors", "hash", "--set",
+                          "dim=8", "--set", "epochs=1", "--out", model, "-q"})
+                .code,
+            0);
+
+  const Outcome outcome = run_kindling({"train", "s2meta", "--scenarios", scenarios(), "--vectors",
+                                        "universal", "--vector-set", "model=" + model, "--set",
+                                        "tasks=4", "--out", dir_->file("universal"), "--quiet"});
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Outcome evaluated = run_kindling(
+      {"evaluate", dir_->file("universal"), "--scenarios", scenarios(), "--k", "2", "--json"});
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const Json recipe = parse_json(evaluated.out, "stdout")["frozen_vectors"]["options"];
+  EXPECT_EQ(recipe["method"], "universal");
+}
+
 TEST_F(FewShotProgram, AMetaLearnerWritesTheRecordOfItsSteps) {
   const std::string learner = dir_->file("s2meta");
   const Outcome trained =
