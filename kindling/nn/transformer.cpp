@@ -76,24 +76,20 @@ torch::Tensor TransformerBlock::mix(const torch::Tensor& queries, const torch::T
 torch::Tensor TransformerBlock::attend(const torch::Tensor& x,
                                        std::span<const std::int64_t> offsets, Rng& rng,
                                        bool last_only) {
-  check(!last_only || options_.form == BlockForm::kPostNorm, "last_only is for the post form");
-  switch (options_.form) {
-    case BlockForm::kPreNorm: {
-      const torch::Tensor n = normalise(x, 0);
-      return x + mix(n, n, offsets, rng, false);
-    }
-    case BlockForm::kSasRec: {
-      const torch::Tensor n = normalise(x, 0);
-      return n + mix(n, x, offsets, rng, false);
-    }
-    case BlockForm::kPostNorm:
-      break;
+  check(!last_only || options_.form != BlockForm::kSasRec, "last_only is not for the sasrec form");
+  if (options_.form == BlockForm::kSasRec) {
+    const torch::Tensor n = normalise(x, 0);
+    return n + mix(n, x, offsets, rng, false);
   }
   torch::Tensor kept = x;
   if (last_only) {
     std::vector<std::int64_t> last;
     for (std::size_t b = 1; b < offsets.size(); ++b) last.push_back(offsets[b] - 1);
     kept = x.index_select(0, index_tensor(last, x.device()));
+  }
+  if (options_.form == BlockForm::kPreNorm) {
+    const torch::Tensor n = normalise(x, 0);
+    return kept + mix(n, n, offsets, rng, last_only);
   }
   return normalise(kept + mix(x, x, offsets, rng, last_only), 0);
 }

@@ -51,8 +51,8 @@ class TransformerBlock : public torch::nn::Module {
   TransformerBlock(const BlockOptions& options, Rng& rng);
 
   torch::Tensor forward(const torch::Tensor& x, std::span<const std::int64_t> offsets, Rng& rng);
-  // The first half; with last_only (post form) one row for each sequence, [B, D], that of its last
-  // step.
+  // The first half; with last_only (not in the sasrec form) one row for each sequence, [B, D], that
+  // of its last step.
   torch::Tensor attend(const torch::Tensor& x, std::span<const std::int64_t> offsets, Rng& rng,
                        bool last_only = false);
   torch::Tensor feed(const torch::Tensor& x, Rng& rng);

@@ -221,6 +221,24 @@ TEST(TransformerBlock, LastOnlyIsTheLastRowOfAll) {
   EXPECT_LT((wanted - last).abs().max().item<double>(), 1e-5);
 }
 
+TEST(TransformerBlock, LastOnlyIsTheLastRowOfAllInThePreFormToo) {
+  const BlockOptions options{.dim = 4, .heads = 2, .hidden = 5, .form = BlockForm::kPreNorm};
+  Rng rng(4);
+  TransformerBlock block(options, rng);
+  block.to(torch::kFloat64);
+  const torch::Tensor x = waves({5, 4}, 0.0).requires_grad_(true);
+  const std::vector<std::int64_t> offsets = {0, 2, 5};
+  const auto last = [&] { return block.feed(block.attend(x, offsets, rng, true), rng); };
+
+  const torch::Tensor wanted =
+      block.forward(x, offsets, rng).index_select(0, torch::tensor({1, 4}, torch::kInt64));
+
+  EXPECT_LT((wanted - last()).abs().max().item<double>(), 1e-12);
+  std::vector<torch::Tensor> inputs = block.parameters();
+  inputs.push_back(x);
+  testing::expect_gradient_matches([&] { return (last() * waves({2, 4}, 0.4)).sum(); }, inputs);
+}
+
 TEST(TransformerBlock, RefusesHeadsThatDoNotDivideTheWidth) {
   Rng rng(5);
   try {
