@@ -26,6 +26,11 @@ void close_sequence(std::int64_t max_length, PackedRows& rows) {
   rows.offsets.push_back(rows.rows());
 }
 
+// How many of a user's kept events the user vector may read: some, and not all where there are two.
+std::size_t beginning_of(std::size_t kept, Rng& rng) {
+  return kept < 2 ? 0 : 1 + rng.below(kept - 1);
+}
+
 }  // namespace
 
 void RowMap::clear() {
@@ -150,11 +155,28 @@ PackedRows past_rows(const DomainData& domain, std::span<const UserId> users,
   std::int64_t first = 0;  // decoder row where the user's begin
   for (const UserId user : users) {
     const auto kept = kept_events(domain.history(user), max_length);
-    const std::size_t cut = kept.size() < 2 ? 0 : 1 + rng.below(kept.size() - 1);
+    const std::size_t cut = beginning_of(kept.size(), rng);
     push_encoder(kept.first(cut), domain.items(), max_length, map, rows);
     const auto end = first + static_cast<std::int64_t>(kept.size());
     for (auto row = first + static_cast<std::int64_t>(cut); row < end; ++row) later.push_back(row);
     first = end;
+  }
+  return rows;
+}
+
+PackedRows past_and_empty_rows(const DomainData& domain, std::span<const UserId> users,
+                               std::int64_t max_length, RowMap* map, Rng rng,
+                               std::vector<std::int64_t>& parts) {
+  PackedRows rows;
+  parts.assign(1, 0);
+  for (const UserId user : users) {
+    const auto kept = kept_events(domain.history(user), max_length);
+    const std::size_t cut = beginning_of(kept.size(), rng);
+    push_encoder({}, domain.items(), max_length, map, rows);
+    push_encoder(kept.first(cut), domain.items(), max_length, map, rows);
+    const std::int64_t first = parts.back();
+    parts.push_back(first + static_cast<std::int64_t>(cut));
+    parts.push_back(first + static_cast<std::int64_t>(kept.size()));
   }
   return rows;
 }

@@ -120,6 +120,13 @@ PackedRows past_rows(const DomainData& domain, std::span<const UserId> users,
                      std::int64_t max_length, RowMap* map, Rng rng,
                      std::vector<std::int64_t>& later);
 
+// The same beginnings, and before each of them the history of nobody: 2 sequences a user, in the
+// order of use. `parts` receives 2 · users + 1 offsets: decoder rows [parts[i], parts[i + 1]) may
+// read the user vector of sequence i, which knows none of their targets.
+PackedRows past_and_empty_rows(const DomainData& domain, std::span<const UserId> users,
+                               std::int64_t max_length, RowMap* map, Rng rng,
+                               std::vector<std::int64_t>& parts);
+
 // Users in random order without end: batch 0, 1, … of passes over them, each pass shuffled anew,
 // incomplete batches dropped. Batch `number` follows from the rng and the number alone.
 class UserBatches {

@@ -21,6 +21,7 @@ nn::BlockOptions block_options(const Options& options, bool causal) {
   block.dim = options.dim;
   block.heads = options.heads;
   block.hidden = options.hidden;
+  block.form = options.norm == "pre" ? nn::BlockForm::kPreNorm : nn::BlockForm::kPostNorm;
   block.causal = causal;
   block.dropout_first = true;
   block.attention_dropout = options.dropout;
@@ -40,10 +41,12 @@ torch::Tensor owners(std::span<const std::int64_t> offsets) {
   return nn::index_tensor(owner, torch::kCPU);
 }
 
-torch::Tensor normal_tensor(torch::IntArrayRef shape, Rng rng) {
+torch::Tensor normal_tensor(torch::IntArrayRef shape, double sd, Rng rng) {
   torch::Tensor values = torch::empty(shape, torch::kFloat32);
   float* value = values.data_ptr<float>();
-  for (std::int64_t i = 0; i < values.numel(); ++i) value[i] = static_cast<float>(rng.normal());
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    value[i] = static_cast<float>(sd * rng.normal());
+  }
   return values;
 }
 
@@ -62,6 +65,15 @@ torch::Tensor sinusoids(std::int64_t slots, std::int64_t dim) {
   return table;
 }
 
+FinalNorm::FinalNorm(std::int64_t dim)
+    : dim_(dim),
+      gain_(register_parameter("gain", torch::ones({dim}))),
+      shift_(register_parameter("shift", torch::zeros({dim}))) {}
+
+torch::Tensor FinalNorm::forward(const torch::Tensor& x) const {
+  return torch::layer_norm(x, {dim_}, gain_, shift_, kEpsilon);
+}
+
 std::vector<std::int64_t> lengths_of(const PackedRows& rows) {
   std::vector<std::int64_t> lengths;
   for (std::size_t b = 0; b + 1 < rows.offsets.size(); ++b) {
@@ -75,6 +87,7 @@ Decoder::Decoder(const Options& options, bool user_vector, Rng& rng)
       heads_(options.heads),
       dropout_(options.dropout),
       full_(options.user_attention == "full") {
+  const bool pre = options.norm == "pre";
   for (std::int64_t layer = 0; layer < options.layers; ++layer) {
     blocks_.push_back(
         register_module(fmt::format("layer{}", layer),
@@ -90,8 +103,10 @@ Decoder::Decoder(const Options& options, bool user_vector, Rng& rng)
     user.value_bias = add("value_bias", value.bias);
     user.out_weight = add("out_weight", out.weight);
     user.out_bias = add("out_bias", out.bias);
-    user.gain = add("norm_gain", torch::ones({dim_}));
-    user.shift = add("norm_shift", torch::zeros({dim_}));
+    if (!pre) {
+      user.gain = add("norm_gain", torch::ones({dim_}));
+      user.shift = add("norm_shift", torch::zeros({dim_}));
+    }
     if (full_) {
       Rng apart = rng.fork("user attention");  // all other weights start as without them
       user.query_weight = add("query_weight", nn::linear_start(dim_, dim_, apart).weight);
@@ -99,6 +114,7 @@ Decoder::Decoder(const Options& options, bool user_vector, Rng& rng)
     }
     user_.push_back(user);
   }
+  if (pre) final_ = register_module("final", std::make_shared<FinalNorm>(dim_));
 }
 
 // h stands once for each of the encoder's rows as key and value; pads behind them are masked.
@@ -130,11 +146,11 @@ torch::Tensor Decoder::full_attention(const UserLayer& user, const torch::Tensor
 }
 
 torch::Tensor Decoder::add_user(std::size_t layer, const torch::Tensor& x,
-                                std::span<const std::int64_t> offsets, const torch::Tensor& h,
+                                std::span<const std::int64_t> parts, const torch::Tensor& h,
                                 std::span<const std::int64_t> keys, Rng& rng) const {
   const UserLayer& user = user_[layer];
   const torch::Tensor value = torch::addmm(user.value_bias, h, user.value_weight.t());  // [B, D]
-  const torch::Tensor owner = owners(offsets).to(x.device());
+  const torch::Tensor owner = owners(parts).to(x.device());
   const double p = is_training() ? dropout_ : 0.0;
   torch::Tensor added;
   if (full_) {
@@ -143,7 +159,7 @@ torch::Tensor Decoder::add_user(std::size_t layer, const torch::Tensor& x,
     added = torch::addmm(user.out_bias, value, user.out_weight.t()).index_select(0, owner);
   } else {
     kernels::PackedAttention problem;
-    problem.offsets = offsets;
+    problem.offsets = parts;
     problem.heads = static_cast<std::size_t>(heads_);
     problem.dropout = p;
     problem.seed = rng.next();
@@ -160,18 +176,20 @@ torch::Tensor Decoder::add_user(std::size_t layer, const torch::Tensor& x,
                           shares.select(1, head).unsqueeze(1).to(x.options());
     }
   }
+  if (final_) return x + added;  // norm=pre: what it reads, h, is normalised already
   return torch::layer_norm(x + added, {dim_}, user.gain, user.shift, kEpsilon);
 }
 
 torch::Tensor Decoder::forward(torch::Tensor x, std::span<const std::int64_t> offsets,
-                               const torch::Tensor& h, std::span<const std::int64_t> keys,
-                               Rng& rng) {
+                               const torch::Tensor& h, std::span<const std::int64_t> keys, Rng& rng,
+                               std::span<const std::int64_t> parts) {
+  if (parts.empty()) parts = offsets;
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
     x = blocks_[layer]->attend(x, offsets, rng);
-    if (!user_.empty()) x = add_user(layer, x, offsets, h, keys, rng);
+    if (!user_.empty()) x = add_user(layer, x, parts, h, keys, rng);
     x = blocks_[layer]->feed(x, rng);
   }
-  return x;
+  return final_ ? final_->forward(x) : x;
 }
 
 Net::Net(const Options& options, Variant variant, bool for_training, const Rng& rng)
@@ -183,6 +201,9 @@ Net::Net(const Options& options, Variant variant, bool for_training, const Rng& 
       encoder_.push_back(register_module(
           fmt::format("encoder{}", layer),
           std::make_shared<nn::TransformerBlock>(block_options(options, false), stream)));
+    }
+    if (options.norm == "pre") {
+      encoder_norm_ = register_module("encoder_final", std::make_shared<FinalNorm>(options.dim));
     }
   }
   const auto make = [&](const char* name, const char* start) {
@@ -201,12 +222,12 @@ Net::Net(const Options& options, Variant variant, bool for_training, const Rng& 
   for (const int domain : {kSource, kTarget}) {
     if (options.positions == "learned") {
       if (domain == kSource && (!for_training || variant != Variant::kRecGuru)) continue;
-      positions_[domain] =
-          register_parameter(domain == kSource ? "positions_a" : "positions_b",
-                             normal_tensor({options.max_length, options.dim},
-                                           rng.fork("positions", domain == kTarget)));
+      positions_[domain] = register_parameter(
+          domain == kSource ? "positions_a" : "positions_b",
+          normal_tensor({options.max_length, options.dim}, options.position_scale,
+                        rng.fork("positions", domain == kTarget)));
     } else {
-      positions_[domain] = sinusoids(options.max_length, options.dim);
+      positions_[domain] = options.position_scale * sinusoids(options.max_length, options.dim);
     }
   }
 }
@@ -226,13 +247,15 @@ torch::Tensor Net::user_vectors(int domain, const torch::Tensor& table, const Pa
   for (std::size_t layer = 0; layer + 1 < encoder_.size(); ++layer) {
     x = encoder_[layer]->forward(x, rows.offsets, rng);
   }
-  return encoder_.back()->feed(encoder_.back()->attend(x, rows.offsets, rng, true), rng);
+  x = encoder_.back()->feed(encoder_.back()->attend(x, rows.offsets, rng, true), rng);
+  return encoder_norm_ ? encoder_norm_->forward(x) : x;
 }
 
 torch::Tensor Net::decode(Decoder& decoder, int domain, const torch::Tensor& table,
                           const PackedRows& rows, const torch::Tensor& h,
-                          std::span<const std::int64_t> keys, Rng& rng) {
-  return decoder.forward(embed(domain, table, rows, rng), rows.offsets, h, keys, rng);
+                          std::span<const std::int64_t> keys, Rng& rng,
+                          std::span<const std::int64_t> parts) {
+  return decoder.forward(embed(domain, table, rows, rng), rows.offsets, h, keys, rng, parts);
 }
 
 void Net::start_recommender_from_decoder() {

@@ -19,7 +19,9 @@ struct Options {
   std::int64_t hidden = 512;
   std::int64_t max_length = 100;
   double dropout = 0.5;
+  std::string norm = "post";
   std::string positions = "sinusoid";
+  double position_scale = 1.0;
   std::string user_attention = "shortcut";
   double embedding_scale = 1.0;
   double input_scale = 1.0;
@@ -51,6 +53,7 @@ struct Options {
   std::string keep = "best";
   std::string recommender_start = "decoder";
   std::string finetune_user = "whole";
+  double user_dropout = 0.0;
   bool finetune_reconstruction = true;
   bool finetune_detach = true;
   double popular_negatives_from = 0.5;
@@ -86,8 +89,14 @@ struct Options {
     field("max_length", max_length, between(2, 1000),
           "slots of a sequence; one is [eos]'s, the last items fill the others");
     field("dropout", dropout, kRate, "on inputs, attention weights and the feed-forward half");
+    field("norm", norm, one_of({"post", "pre"}),
+          "layer normalisation behind each sub-layer, as in paper and code, or before it and once "
+          "more at the end; not in the paper");
     field("positions", positions, one_of({"sinusoid", "learned"}),
           "position vectors: fixed sinusoids (code), or trained for each domain (paper) [R2]");
+    field("position_scale", position_scale, kNotNegative,
+          "factor on the sinusoids, or deviation of the trained positions' normal start; 1 in "
+          "paper and code");
     field("user_attention", user_attention, one_of({"shortcut", "full"}),
           "attention over the user vector: once a user, or written out over its equal keys as in "
           "paper and code; equal results, slower [R4]");
@@ -148,9 +157,12 @@ struct Options {
     field("recommender_start", recommender_start, one_of({"decoder", "random", "shared"}),
           "the recommender starts as the target's pre-trained decoder, or untrained, or is that "
           "decoder in all phases [R3]");
-    field("finetune_user", finetune_user, one_of({"whole", "past"}),
+    field("finetune_user", finetune_user, one_of({"whole", "past", "past+empty"}),
           "user vector of phase 3: from the whole training sequence, the targets included (paper "
-          "and code), or from a prefix, with losses behind it only; not in the paper");
+          "and code), or from a prefix, with losses behind it only; past+empty: the prefix's own "
+          "targets count too, with the user vector of an empty history; not in the paper");
+    field("user_dropout", user_dropout, kRate,
+          "dropout on the user vector that the recommender reads in phase 3; not in the paper");
     field("finetune_reconstruction", finetune_reconstruction, kAny,
           "keep the target's reconstruction loss in phase 3 [R11]");
     field("finetune_detach", finetune_detach, kAny,
@@ -168,6 +180,9 @@ struct Options {
 inline Json identity_of(Options options) {
   Json identity = options_to_json(options);
   if (options.negatives_exclude == "training") identity.erase("negatives_exclude");
+  if (options.norm == "post") identity.erase("norm");
+  if (options.position_scale == 1.0) identity.erase("position_scale");
+  if (options.user_dropout == 0.0) identity.erase("user_dropout");
   return identity;
 }
 

@@ -5,6 +5,7 @@
 
 #include "kindling/nn/gather_dot.h"
 #include "kindling/nn/tensors.h"
+#include "kindling/nn/user_network.h"
 
 namespace kindling::recguru {
 
@@ -246,13 +247,35 @@ Alikeness Steps::alikeness() {
   return result;
 }
 
+namespace {
+
+// What phase 3's user vectors are read from, unless that is the whole sequence.
+struct Past {
+  PackedRows rows;
+  std::vector<std::int64_t> later;  // past: the decoder rows with a loss
+  std::vector<std::int64_t> parts;  // past+empty: which decoder rows read which user vector
+};
+
+Past read_past(const Options& options, const DomainData& domain, std::span<const UserId> users,
+               RowMap* map, const Rng& rng) {
+  Past past;
+  if (options.finetune_user == "past") {
+    past.rows = past_rows(domain, users, options.max_length, map, rng, past.later);
+  } else if (options.finetune_user == "past+empty") {
+    past.rows = past_and_empty_rows(domain, users, options.max_length, map, rng, past.parts);
+  }
+  return past;
+}
+
+}  // namespace
+
 FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& optimizer) {
   const auto number = static_cast<std::uint64_t>(step);
   Rng rng = root_.fork("finetune", number);
   Side& side = *sides_[kTarget];
   const std::vector<UserId> users = pick(kTarget, number);
   const bool encodes = variant_ != Variant::kSeqRec;
-  const bool past = encodes && options_.finetune_user == "past";
+  const bool whole = encodes && options_.finetune_user == "whole";
   const bool reconstructs = encodes && options_.finetune_reconstruction;
   const DomainBatch batch = make_domain_batch(side.data, users, options_.max_length,
                                               reconstructs ? options_.negatives : 0,
@@ -260,15 +283,13 @@ FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& 
   const std::vector<std::int64_t> wanted =
       draw_candidates(side.data, users, options_.max_length, options_.finetune_negatives, popular,
                       map_of(kTarget), rng.fork("negatives", 1));
-  std::vector<std::int64_t> later;
-  const PackedRows beginnings = past ? past_rows(side.data, users, options_.max_length,
-                                                 map_of(kTarget), rng.fork("past"), later)
-                                     : PackedRows{};
+  const Past past =
+      encodes ? read_past(options_, side.data, users, map_of(kTarget), rng.fork("past")) : Past{};
   make_leaf(kTarget);
   FinetuneLoss result;
   torch::Tensor h;
   torch::Tensor total;
-  if (reconstructs || (encodes && !past)) {
+  if (reconstructs || whole) {
     const torch::AutoGradMode with_gradients(reconstructs || !options_.finetune_detach);
     h = net_.user_vectors(kTarget, side.leaf, batch.encoder, rng);
   }
@@ -276,16 +297,18 @@ FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& 
     total = reconstruction(kTarget, batch, h, rng);
     result.reconstruction = total.item<double>();
   }
-  if (past) {
+  if (encodes && !whole) {
     const torch::AutoGradMode with_gradients(!options_.finetune_detach);
-    h = net_.user_vectors(kTarget, side.leaf, beginnings, rng);
+    h = net_.user_vectors(kTarget, side.leaf, past.rows, rng);
   }
   if (h.defined() && options_.finetune_detach) h = h.detach();
-  torch::Tensor states = net_.decode(net_.recommender(), kTarget, side.leaf, batch.decoder, h,
-                                     lengths_of(past ? beginnings : batch.encoder), rng);
+  if (h.defined()) h = nn::dropout(h, options_.user_dropout, rng);
+  torch::Tensor states =
+      net_.decode(net_.recommender(), kTarget, side.leaf, batch.decoder, h,
+                  lengths_of(whole ? batch.encoder : past.rows), rng, past.parts);
   torch::Tensor candidates = candidate_tensor(wanted, 1 + options_.finetune_negatives);
-  if (past) {
-    const torch::Tensor rows = nn::index_tensor(later, torch::kCPU);
+  if (!past.later.empty()) {
+    const torch::Tensor rows = nn::index_tensor(past.later, torch::kCPU);
     states = states.index_select(0, rows);
     candidates = candidates.index_select(0, rows);
   }
