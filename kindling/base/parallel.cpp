@@ -4,6 +4,8 @@
 #include <mutex>
 #include <thread>
 
+#include "kindling/base/ready_threads.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -24,26 +26,36 @@ int thread_index() { return omp_get_thread_num(); }
 void parallel_for(std::size_t count, std::size_t grain,
                   const std::function<void(std::size_t, std::size_t)>& body) {
   if (count == 0) return;
-  grain = std::max<std::size_t>(grain, 1);
+  const bool ready = has_ready_threads();
+  // A grain is what is worth waking a thread for; one that is awake takes less.
+  constexpr std::size_t kReady = 8;
+  grain = std::max<std::size_t>(ready ? grain / kReady : grain, 1);
   const auto workers = static_cast<std::size_t>(std::max(1, threads()));
   // Several pieces a thread even out pieces of unequal cost; with few, the last one is waited for.
   constexpr std::size_t kPieces = 16;
   const std::size_t step = std::max(grain, (count + workers * kPieces - 1) / (workers * kPieces));
-  const auto pieces = static_cast<std::ptrdiff_t>((count + step - 1) / step);
-  if (pieces == 1 || workers == 1 || omp_in_parallel() != 0) {
+  const std::size_t pieces = (count + step - 1) / step;
+  if (pieces == 1 || workers == 1 || (omp_in_parallel() != 0 && !ready)) {
     body(0, count);
     return;
   }
   std::exception_ptr failure;
   std::mutex guard;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (std::ptrdiff_t piece = 0; piece < pieces; ++piece) {
-    const std::size_t begin = static_cast<std::size_t>(piece) * step;
+  const auto run = [&](std::size_t piece) {
+    const std::size_t begin = piece * step;
     try {
       body(begin, std::min(count, begin + step));
     } catch (...) {
       const std::lock_guard<std::mutex> hold(guard);
       if (!failure) failure = std::current_exception();
+    }
+  };
+  if (ready) {
+    run_on_ready_threads(pieces, run);
+  } else {
+#pragma omp parallel for schedule(dynamic, 1)
+    for (std::ptrdiff_t piece = 0; piece < static_cast<std::ptrdiff_t>(pieces); ++piece) {
+      run(static_cast<std::size_t>(piece));
     }
   }
   if (failure) std::rethrow_exception(failure);

@@ -11,6 +11,7 @@
 #include "kindling/base/options.h"
 #include "kindling/base/parallel.h"
 #include "kindling/base/random.h"
+#include "kindling/base/ready_threads.h"
 #include "kindling/base/text.h"
 
 namespace kindling {
@@ -160,6 +161,59 @@ TEST(ParallelFor, BringsAnExceptionBack) {
   const auto fail = [](std::size_t, std::size_t) { throw Error(Kind::kBadInput, "inside"); };
 
   EXPECT_THROW(parallel_for(1000, 1, fail), Error);
+}
+
+TEST(ReadyThreads, CoverEveryIndexOfManyLoopsOnce) {
+  const int before = threads();
+  set_threads(3);
+  std::vector<int> visits(1000, 0);
+  with_ready_threads([&] {
+    EXPECT_TRUE(has_ready_threads());
+    for (std::size_t loop = 0; loop < 500; ++loop) {
+      const std::size_t count = 2 * loop + 1;
+      parallel_for(count, 1, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) ++visits[i];
+      });
+    }
+  });
+  set_threads(before);
+
+  EXPECT_FALSE(has_ready_threads());
+  for (std::size_t i = 0; i < visits.size(); ++i) EXPECT_EQ(visits[i], 500 - (i + 1) / 2) << i;
+}
+
+TEST(ReadyThreads, RunLoopsInsideOfLoopsSerially) {
+  const int before = threads();
+  set_threads(2);
+  std::vector<int> visits(64, 0);
+  with_ready_threads([&] {
+    parallel_for(8, 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        with_ready_threads([&] {
+          parallel_for(8, 1, [&](std::size_t from, std::size_t to) {
+            for (std::size_t j = from; j < to; ++j) ++visits[8 * i + j];
+          });
+        });
+      }
+    });
+  });
+  set_threads(before);
+
+  EXPECT_EQ(visits, std::vector<int>(64, 1));
+}
+
+TEST(ReadyThreads, BringAnExceptionBack) {
+  const int before = threads();
+  set_threads(2);
+  EXPECT_THROW(with_ready_threads([] {
+                 parallel_for(100, 1, [](std::size_t begin, std::size_t) {
+                   if (begin == 0) throw Error(Kind::kBadInput, "bad");
+                 });
+               }),
+               Error);
+  EXPECT_THROW(with_ready_threads([] { throw Error(Kind::kBadInput, "bad"); }), Error);
+  EXPECT_FALSE(has_ready_threads());
+  set_threads(before);
 }
 
 TEST(Text, SplitsAndTrims) {
