@@ -12,7 +12,37 @@ namespace kindling::kernels {
 
 namespace {
 
-using Floats = std::unique_ptr<float[]>;
+// Room to work in. Small rooms are kept for the thread's next call: the C library may give freed
+// memory back to the system, which clears every page anew.
+class Floats {
+ public:
+  explicit Floats(std::size_t count) : kept_(count <= kKept) {
+    if (kept_ && !spare().empty()) {
+      values_ = std::move(spare().back());
+      spare().pop_back();
+    } else {
+      values_ = std::make_unique_for_overwrite<float[]>(kept_ ? kKept : count);
+    }
+  }
+  ~Floats() {
+    if (kept_) spare().push_back(std::move(values_));
+  }
+  Floats(const Floats&) = delete;
+  Floats& operator=(const Floats&) = delete;
+
+  float* get() const { return values_.get(); }
+  float& operator[](std::size_t i) const { return values_[i]; }
+
+ private:
+  static constexpr std::size_t kKept = 1 << 15;
+  static std::vector<std::unique_ptr<float[]>>& spare() {
+    static thread_local std::vector<std::unique_ptr<float[]>> rooms;
+    return rooms;
+  }
+
+  std::unique_ptr<float[]> values_;
+  bool kept_;
+};
 
 // A product whose A or C has `rows` rows. Few of them leave a general BLAS little to share between
 // threads.
@@ -25,8 +55,6 @@ void product(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, cons
     gemm(op_a, op_b, m, n, k, 1.0F, a, b, beta, c);
   }
 }
-
-Floats floats(std::size_t count) { return std::make_unique_for_overwrite<float[]>(count); }
 
 // One row's gates. `in` and `re` [3D]: input and recurrent parts without biases; `h` [D] is
 // replaced by h'; `gates` [4D] receives r, z, n, U_n h + c_n.
@@ -83,8 +111,7 @@ void sum_rows(const float* rows, std::size_t count, std::size_t width, float* su
 std::size_t gate_grain(std::size_t dim) { return 8192 / (dim + 1) + 8; }
 
 // [B, D] with the sequences longest first.
-Floats start_states(const PackedSteps& steps, std::size_t dim, const float* start) {
-  Floats state = floats(steps.sequences() * dim);
+void start_states(const PackedSteps& steps, std::size_t dim, const float* start, float* state) {
   for (std::size_t k = 0; k < steps.sequences(); ++k) {
     if (start == nullptr) {
       std::fill_n(&state[k * dim], dim, 0.0F);
@@ -92,7 +119,6 @@ Floats start_states(const PackedSteps& steps, std::size_t dim, const float* star
       std::copy_n(start + steps.by_length()[k] * dim, dim, &state[k * dim]);
     }
   }
-  return state;
 }
 
 }  // namespace
@@ -100,13 +126,14 @@ Floats start_states(const PackedSteps& steps, std::size_t dim, const float* star
 void gru_forward(const GruSize& size, const PackedSteps& steps, const GruWeights& weights,
                  const GruInput& input, const GruOutput& output) {
   const std::size_t dim = size.hidden;
-  const Floats in = floats(steps.steps() * 3 * dim);  // packed
+  const Floats in(steps.steps() * 3 * dim);  // packed
   product(Op::kPlain, Op::kTransposed, steps.steps(), 3 * dim, size.inputs, input.x, weights.input,
           0.0F, in.get());
-  const Floats state = start_states(steps, dim, input.start);
-  const Floats recurrent = floats(steps.sequences() * 3 * dim);
+  const Floats state(steps.sequences() * dim);
+  start_states(steps, dim, input.start, state.get());
+  const Floats recurrent(steps.sequences() * 3 * dim);
   const bool keep = output.gates != nullptr;
-  const Floats scratch = floats(keep ? 0 : steps.sequences() * 4 * dim);
+  const Floats scratch(keep ? 0 : steps.sequences() * 4 * dim);
 
   for (std::size_t t = 0; t < steps.longest(); ++t) {
     const std::size_t alive = steps.alive(t);
@@ -137,9 +164,9 @@ void gru_backward(const GruSize& size, const PackedSteps& steps, const GruWeight
                   const GruGradients& gradients) {
   const std::size_t dim = size.hidden;
   const std::size_t rows = steps.steps();
-  const Floats d_in = floats(rows * 3 * dim);         // packed
-  const Floats d_recurrent = floats(rows * 3 * dim);  // time-major
-  const Floats dh = floats(steps.sequences() * dim);  // longest first
+  const Floats d_in(rows * 3 * dim);         // packed
+  const Floats d_recurrent(rows * 3 * dim);  // time-major
+  const Floats dh(steps.sequences() * dim);  // longest first
   std::fill_n(dh.get(), steps.sequences() * dim, 0.0F);
 
   for (std::size_t t = steps.longest(); t-- > 0;) {
