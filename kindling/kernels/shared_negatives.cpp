@@ -28,18 +28,6 @@ double sum_of(const float* values, std::size_t count) {
   return total;
 }
 
-double softmax_row(float* scores, std::size_t target, const SharedShape& shape) {
-  const float top = max_of(scores, shape.columns);
-  const double sum = exp_and_sum(scores, shape.columns, top);
-  const double own = static_cast<double>(scores[target]) / sum;
-  // d -log(p + tiny) / d score_j = p / (p + tiny) · (p_j - [j is the target])
-  const double share = own / (own + kTiny) / static_cast<double>(shape.rows);
-  const auto factor = static_cast<float>(share / sum);
-  for (std::size_t c = 0; c < shape.columns; ++c) scores[c] *= factor;
-  scores[target] -= static_cast<float>(share);
-  return -std::log(own + kTiny);
-}
-
 void apply_elu(float* scores, std::size_t count, float alpha) {
   for (std::size_t c = 0; c < count; ++c) {
     const float below = alpha * (fast_exp(scores[c]) - 1.0F);
@@ -108,30 +96,20 @@ double bpr_max_row(float* s, std::size_t target, const SharedShape& shape,
   return -std::log(gain + kTiny) + static_cast<double>(options.regularisation) * penalty;
 }
 
-template <class Row>
-double over_rows(const SharedShape& shape, const Row& row) {
+}  // namespace
+
+double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& options) {
   std::vector<double> losses(shape.rows);
   parallel_for(shape.rows, 4, [&](std::size_t begin, std::size_t end) {
     std::vector<float> work(2 * shape.columns);
-    for (std::size_t r = begin; r < end; ++r) losses[r] = row(r, work.data());
+    for (std::size_t r = begin; r < end; ++r) {
+      losses[r] = bpr_max_row(scores + r * shape.columns, shape.target(r), shape, options,
+                              work.data(), work.data() + shape.columns);
+    }
   });
   double total = 0.0;
   for (const double loss : losses) total += loss;
   return total / static_cast<double>(shape.rows);
-}
-
-}  // namespace
-
-double shared_softmax(float* scores, const SharedShape& shape) {
-  return over_rows(shape, [&](std::size_t r, float*) {
-    return softmax_row(scores + r * shape.columns, r, shape);
-  });
-}
-
-double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& options) {
-  return over_rows(shape, [&](std::size_t r, float* work) {
-    return bpr_max_row(scores + r * shape.columns, r, shape, options, work, work + shape.columns);
-  });
 }
 
 void column_sums(const float* scores, const SharedShape& shape, float* sums) {
@@ -146,23 +124,11 @@ void column_sums(const float* scores, const SharedShape& shape, float* sums) {
                });
 }
 
-double shared_softmax_reference(const float* scores, const SharedShape& shape) {
-  double total = 0.0;
-  for (std::size_t r = 0; r < shape.rows; ++r) {
-    const float* row = scores + r * shape.columns;
-    double sum = 0.0;
-    for (std::size_t c = 0; c < shape.columns; ++c) {
-      sum += std::exp(static_cast<double>(row[c]) - static_cast<double>(row[r]));
-    }
-    total -= std::log(1.0 / sum + kTiny);
-  }
-  return total / static_cast<double>(shape.rows);
-}
-
 double bpr_max_reference(const float* scores, const SharedShape& shape,
                          const BprMaxOptions& options) {
   double total = 0.0;
   for (std::size_t r = 0; r < shape.rows; ++r) {
+    const std::size_t target = shape.target(r);
     std::vector<double> s(shape.columns);
     for (std::size_t c = 0; c < shape.columns; ++c) {
       const auto x = static_cast<double>(scores[r * shape.columns + c]);
@@ -173,10 +139,10 @@ double bpr_max_reference(const float* scores, const SharedShape& shape,
     double gain = 0.0;
     double penalty = 0.0;
     for (std::size_t c = 0; c < shape.columns; ++c) {
-      if (c == r) continue;
+      if (c == target) continue;
       const double w = std::exp(s[c]);
       sum += w;
-      gain += w / (1.0 + std::exp(s[c] - s[r]));
+      gain += w / (1.0 + std::exp(s[c] - s[target]));
       penalty += w * s[c] * s[c];
     }
     total +=

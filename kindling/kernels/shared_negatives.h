@@ -1,26 +1,29 @@
-// Two losses over a batch whose rows share their negatives: row r's target is column r, every other
+// BPR-max over a batch whose rows share their negatives: row r's target is one column, every other
 // column (the other rows' targets, then the sampled items) is its negative.
 //
-//   double loss = shared_softmax(scores, {.rows = 64, .columns = 2112});   // scores <- gradient
 //   double loss = bpr_max(scores, {.rows = 64, .columns = 2112}, {.elu = 0.5F, .regularisation
-//   = 1.0F});
+//   = 1.0F});                                                        // scores <- gradient
 //
-// shared_softmax: -log(softmax(scores)[r] + 1e-24).  bpr_max, with s = elu(score) and weights
-// w = softmax of s over the negatives: -log(Σ w_j σ(s_r - s_j) + 1e-24) + regularisation · Σ w_j
-// s_j². Both are sums over rows divided by `rows`. No column is masked when it happens to be the
-// target.
+// With s = elu(score) and weights w = softmax of s over the negatives:
+// -log(Σ w_j σ(s_r - s_j) + 1e-24) + regularisation · Σ w_j s_j², summed over rows and divided by
+// `rows`. No column is masked when it happens to be the target. The softmax cross entropy of such
+// a batch is in shared_softmax.h.
 //
 // Threads: uses those of base/parallel.h. Source: Hidasi & Karatzoglou, Recurrent Neural Networks
 // with Top-k Gains for Session-based Recommendations, CIKM 2018 (specs/baselines.md A).
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace kindling::kernels {
 
 struct SharedShape {
   std::size_t rows;
-  std::size_t columns;  // at least rows
+  std::size_t columns;
+  const std::uint32_t* targets = nullptr;  // [rows] a row's target; null: column r
+
+  std::size_t target(std::size_t r) const { return targets == nullptr ? r : targets[r]; }
 };
 
 struct BprMaxOptions {
@@ -29,14 +32,12 @@ struct BprMaxOptions {
 };
 
 // scores [rows, columns] are overwritten by the gradient of the returned loss.
-double shared_softmax(float* scores, const SharedShape& shape);
 double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& options);
 
 // sums[c] = Σ_r scores[r, c]: the gradient of a column's bias.
 void column_sums(const float* scores, const SharedShape& shape, float* sums);
 
-// The losses alone, plainly in double: the answer the others are held to.
-double shared_softmax_reference(const float* scores, const SharedShape& shape);
+// The loss alone, plainly in double: the answer the other is held to.
 double bpr_max_reference(const float* scores, const SharedShape& shape,
                          const BprMaxOptions& options);
 

@@ -116,7 +116,7 @@ void multiply_narrow(Tile tile, std::size_t rows, std::size_t vectors, std::size
   }
 }
 
-// b, of which op(b) is made: its rows stand one behind the other, or where `index` says.
+// A matrix whose rows stand one behind the other, or where `index` says.
 struct Source {
   const float* values;
   const std::int64_t* index;
@@ -200,21 +200,34 @@ float* panel_room(std::size_t count) {
 struct Product {
   Op op_a;
   std::size_t m, n, k;
-  const float* a;
+  Source a;
   bool add;
   float* c;
+
+  // Is `a` read from a block of rows that is made first?
+  bool copies() const { return op_a == Op::kTransposed || a.index != nullptr; }
 };
 
 // Columns [first, first + rows) of a transposed `a` side by side: reading them a whole row apart
 // would hit few of the cache's sets.
 void copy_columns(const Product& p, std::size_t first, std::size_t rows, float* block) {
   for (std::size_t d = 0; d < p.k; ++d) {
-    const float* from = p.a + d * p.m + first;
+    const float* from = p.a.row(d) + first;
     if (rows == kBlockRows) {
       std::memcpy(block + d * kBlockRows, from, kBlockRows * sizeof(float));
     } else {
       std::copy_n(from, rows, block + d * kBlockRows);
     }
+  }
+}
+
+// Rows [first, first + rows) of an `a` that is a table, one behind the other.
+void copy_rows(const Product& p, std::size_t first, std::size_t rows, float* block) {
+  constexpr std::size_t kAhead = kBlockRows;
+  for (std::size_t r = first; r < first + rows; ++r, block += p.k) {
+    const std::size_t later = std::min(r + kAhead, p.m);
+    p.a.fetch(later, std::min(later + 1, p.m), 0, p.k);
+    std::memcpy(block, p.a.row(r), p.k * sizeof(float));
   }
 }
 
@@ -233,13 +246,13 @@ void multiply_rows(const Product& p, Tile tile, std::size_t rows, std::size_t wi
   }
 }
 
-// Rows [first, first + rows) against one panel; `block` is what copy_columns made of them, if it
-// did.
+// Rows [first, first + rows) against one panel; `block` is the copy that was made of them, if
+// one was.
 void multiply_block(const Product& p, std::size_t first, std::size_t rows, std::size_t column,
                     const float* panel, const float* block) {
-  Tile tile{p.a + first * p.k, p.k, 1, p.k, panel, p.c + first * p.n + column, p.n, p.add};
+  Tile tile{block, p.k, 1, p.k, panel, p.c + first * p.n + column, p.n, p.add};
+  if (!p.copies()) tile.a = p.a.row(first);
   if (p.op_a == Op::kTransposed) {
-    tile.a = block;
     tile.row_step = 1;
     tile.depth_step = kBlockRows;
   }
@@ -260,9 +273,8 @@ void multiply_deep(const Product& p, Op op_b, const Source& b, std::size_t parts
       for (std::size_t column = 0; column < p.n; column += kPanel) {
         const std::size_t width = std::min(kPanel, p.n - column);
         pack_panel(op_b, b, {depth, k, column, width}, panel);
-        const Tile tile{
-            p.a + first * p.k + depth, p.k, 1, k, panel, p.c + first * p.n + column, p.n,
-            p.add || depth > 0};
+        const Tile tile{p.a.row(first) + depth, p.k, 1, k, panel, p.c + first * p.n + column, p.n,
+                        p.add || depth > 0};
         multiply_rows(p, tile, last - first, width);
       }
     }
@@ -272,11 +284,13 @@ void multiply_deep(const Product& p, Op op_b, const Source& b, std::size_t parts
 }  // namespace
 
 void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, const float* a,
-               const float* b, float beta, float* c, const std::int64_t* b_rows) {
+               const float* b, float beta, float* c, const TableRows& index) {
   check(beta == 0.0F || beta == 1.0F, "beta is neither 0 nor 1");
+  check(op_a == Op::kPlain || index.a == nullptr, "rows of a table are not transposed");
   if (m == 0 || n == 0) return;
-  const Product product{op_a, m, n, k, a, beta == 1.0F, c};
-  const Source source{b, b_rows, op_b == Op::kPlain ? n : k};
+  const Source left{a, index.a, op_a == Op::kPlain ? k : m};
+  const Product product{op_a, m, n, k, left, beta == 1.0F, c};
+  const Source source{b, index.b, op_b == Op::kPlain ? n : k};
   const std::size_t panels = (n + kPanel - 1) / kPanel;
   const std::size_t blocks = (m + kBlockRows - 1) / kBlockRows;
   const auto pack = [&](std::size_t panel, float* room) {
@@ -285,7 +299,7 @@ void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, co
   };
   // Pieces that are worth a thread's attention: `unit` multiplications each.
   const auto grain = [](std::size_t unit) { return kTaskWork / (unit + 1) + 1; };
-  if (op_a == Op::kPlain && panels >= blocks) {
+  if (!product.copies() && panels >= blocks) {
     // Each panel is multiplied while it is in the cache of the thread that packed it.
     parallel_for(panels, grain(k * kPanel * m), [&](std::size_t begin, std::size_t end) {
       float* room = panel_room(k * kPanel);
@@ -296,7 +310,7 @@ void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, co
     });
     return;
   }
-  if (op_a == Op::kPlain && k > kDepth && blocks <= kFewBlocks) {
+  if (!product.copies() && k > kDepth && blocks <= kFewBlocks) {
     const std::size_t parts = m * n * k < 2 * kTaskWork ? 1 : static_cast<std::size_t>(threads());
     return multiply_deep(product, op_b, source, parts);
   }
@@ -304,16 +318,15 @@ void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, co
       panel_room(panels * k * kPanel);  // the caller's, not that of the thread that asks
   // Rows of one block against some panels.
   const auto run = [&](std::size_t block, std::size_t panel, std::size_t last) {
-    static thread_local std::vector<float> columns;
+    static thread_local std::vector<float> copy;
     const std::size_t first = block * kBlockRows;
     const std::size_t rows = std::min(kBlockRows, m - first);
-    if (op_a == Op::kTransposed) {
-      if (columns.size() < k * kBlockRows) columns.resize(k * kBlockRows);
-      copy_columns(product, first, rows, columns.data());
+    if (product.copies()) {
+      if (copy.size() < k * kBlockRows) copy.resize(k * kBlockRows);
+      (op_a == Op::kTransposed ? copy_columns : copy_rows)(product, first, rows, copy.data());
     }
     for (; panel < last; ++panel) {
-      multiply_block(product, first, rows, panel * kPanel, all + panel * k * kPanel,
-                     columns.data());
+      multiply_block(product, first, rows, panel * kPanel, all + panel * k * kPanel, copy.data());
     }
   };
   if (panels >= blocks) {  // a panel is packed by the thread that multiplies it
@@ -327,7 +340,7 @@ void tile_gemm(Op op_a, Op op_b, std::size_t m, std::size_t n, std::size_t k, co
     for (std::size_t panel = begin; panel < end; ++panel) pack(panel, all + panel * k * kPanel);
   });
   // Few blocks: a panel more or less evens out what the threads have to do.
-  const std::size_t parts = op_a == Op::kPlain ? panels : 1;
+  const std::size_t parts = product.copies() ? 1 : panels;
   parallel_for(blocks * parts, grain(k * kPanel * kBlockRows),
                [&](std::size_t begin, std::size_t end) {
                  for (std::size_t i = begin; i < end; ++i) {

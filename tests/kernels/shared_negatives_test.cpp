@@ -36,22 +36,6 @@ void expect_gradient(const SharedShape& shape, const Loss& loss, const Reference
   }
 }
 
-TEST(SharedSoftmax, IsTheLogOfTheColumnsForEqualScores) {
-  std::vector<float> scores(2 * 5, 0.7F);
-
-  EXPECT_NEAR(shared_softmax(scores.data(), {2, 5}), std::log(5.0), 1e-6);
-  EXPECT_NEAR(scores[0], (0.2 - 1.0) / 2.0, 1e-6);  // row 0, its target
-  EXPECT_NEAR(scores[1], 0.2 / 2.0, 1e-6);
-  EXPECT_NEAR(scores[6], (0.2 - 1.0) / 2.0, 1e-6);  // row 1, its target
-}
-
-TEST(SharedSoftmax, HasTheGradientOfItsLoss) {
-  const SharedShape shape{3, 21};
-  expect_gradient(
-      shape, [&](float* s) { return shared_softmax(s, shape); },
-      [&](const float* s) { return shared_softmax_reference(s, shape); });
-}
-
 TEST(BprMax, IsTheLogOfTwoForEqualScores) {
   std::vector<float> scores(2 * 5, 0.0F);
 
@@ -66,6 +50,21 @@ TEST(BprMax, HasTheGradientOfItsLossWithAndWithoutElu) {
         shape, [&](float* s) { return bpr_max(s, shape, options); },
         [&](const float* s) { return bpr_max_reference(s, shape, options); });
   }
+}
+
+TEST(BprMax, TakesTargetsAnywhere) {
+  const SharedShape shape{3, 21};
+  const std::vector<std::uint32_t> places{20, 4, 0};
+  const SharedShape moved{3, 21, places.data()};
+  const std::vector<float> scores = random_scores(shape, 5);
+  std::vector<float> swapped = scores;  // the same with each row's target in its place
+  for (std::size_t r = 0; r < 3; ++r) std::swap(swapped[r * 21 + r], swapped[r * 21 + places[r]]);
+
+  EXPECT_NEAR(bpr_max_reference(scores.data(), shape, {}),
+              bpr_max_reference(swapped.data(), moved, {}), 1e-9);
+  expect_gradient(
+      moved, [&](float* s) { return bpr_max(s, moved, {.elu = 0.0F}); },
+      [&](const float* s) { return bpr_max_reference(s, moved, {.elu = 0.0F}); });
 }
 
 TEST(BprMax, SurvivesLargeScores) {

@@ -85,11 +85,41 @@ TEST(TileGemm, TakesRowsOfATable) {
       std::vector<float> c(m * n);
       std::vector<float> wanted = c;
 
-      tile_gemm(Op::kPlain, op, m, n, k, a.data(), table.data(), 0.0F, c.data(), index.data());
+      tile_gemm(Op::kPlain, op, m, n, k, a.data(), table.data(), 0.0F, c.data(),
+                {.b = index.data()});
       tile_gemm(Op::kPlain, op, m, n, k, a.data(), rows.data(), 0.0F, wanted.data());
 
       EXPECT_EQ(c, wanted);
     }
+  }
+}
+
+TEST(TileGemm, TakesRowsOfATableOnTheLeft) {
+  const std::size_t items = 300;
+  const std::size_t d = 37;
+  const std::vector<float> table = normals(items * d, 1);
+  Rng rng(5);
+  for (const std::size_t count : {1UL, 20UL, 200UL}) {
+    std::vector<std::int64_t> index(count);
+    std::vector<float> rows;
+    for (std::int64_t& i : index) {
+      i = static_cast<std::int64_t>(rng.below(items));
+      const auto first = table.begin() + i * static_cast<std::int64_t>(d);
+      rows.insert(rows.end(), first, first + static_cast<std::int64_t>(d));
+    }
+    const std::vector<float> b = normals(70 * d, 2);
+    std::vector<float> c(count * 70);
+    std::vector<float> wanted = c;
+
+    tile_gemm(Op::kPlain, Op::kTransposed, count, 70, d, table.data(), b.data(), 0.0F, c.data(),
+              {.a = index.data()});
+    tile_gemm(Op::kPlain, Op::kTransposed, count, 70, d, rows.data(), b.data(), 0.0F,
+              wanted.data());
+
+    EXPECT_EQ(c, wanted);
+    EXPECT_THROW(tile_gemm(Op::kTransposed, Op::kPlain, 1, 1, 1, table.data(), b.data(), 0.0F,
+                           c.data(), {.a = index.data()}),
+                 Error);
   }
 }
 

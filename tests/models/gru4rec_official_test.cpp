@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kindling/base/parallel.h"
 #include "kindling/data/synthetic.h"
 #include "kindling/models/gru4rec_official/trainer.h"
 #include "kindling/models/registry.h"
@@ -65,6 +66,31 @@ TEST(Gru4RecOfficial, StepsDownTheGradientOfBprMax) {
   options.loss = "bpr-max";
   options.elu = 1.0;  // the only ELU without a kink at 0, where these scores lie
   expect_gradients(options);
+}
+
+TEST(Gru4RecOfficial, TakesTheSameStepsWithMoreThreads) {
+  for (const char* loss : {"cross-entropy", "bpr-max"}) {
+    Options options;
+    options.dim = 20;
+    options.loss = loss;
+    std::vector<std::int64_t> inputs, targets, negatives;
+    Rng rng(3);
+    for (int i = 0; i < 16; ++i) inputs.push_back(static_cast<std::int64_t>(rng.below(300)));
+    for (int i = 0; i < 16; ++i) targets.push_back(static_cast<std::int64_t>(rng.below(300)));
+    for (int i = 0; i < 900; ++i) negatives.push_back(static_cast<std::int64_t>(rng.below(300)));
+    const auto train = [&](int count) {
+      const int before = threads();
+      set_threads(count);
+      Trainer trainer(options, 300, Rng(4));
+      trainer.start(16);
+      for (int n = 0; n < 3; ++n) trainer.step({inputs, targets, negatives, {}}, Rng(1));
+      set_threads(before);
+      return trainer.state();
+    };
+    const ModelState one = train(1);
+    const ModelState two = train(2);
+    for (std::size_t t = 0; t < one.size(); ++t) EXPECT_EQ(one[t].values, two[t].values) << loss;
+  }
 }
 
 TEST(Gru4RecOfficial, TouchesOnlyRowsThatItReads) {

@@ -1,6 +1,7 @@
 #include "kindling/models/gru4rec_official/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -9,10 +10,12 @@
 
 #include "kindling/base/error.h"
 #include "kindling/base/parallel.h"
+#include "kindling/base/ready_threads.h"
 #include "kindling/kernels/adagrad.h"
 #include "kindling/kernels/dropout_mask.h"
 #include "kindling/kernels/gru.h"
 #include "kindling/kernels/shared_negatives.h"
+#include "kindling/kernels/shared_softmax.h"
 #include "kindling/kernels/tile_gemm.h"
 
 namespace kindling::gru4rec_official {
@@ -20,6 +23,10 @@ namespace kindling::gru4rec_official {
 namespace {
 
 using kernels::Op;
+
+// Multiplications of a GRU's matrix so small that two threads would mostly wait for each other's
+// caches: one takes the layer, the other what can be done meanwhile.
+constexpr std::size_t kSmallGru = 1 << 21;
 
 std::size_t count_of(const std::vector<std::int64_t>& shape) {
   return static_cast<std::size_t>(
@@ -76,6 +83,11 @@ std::vector<Trainer::Parameter*> Trainer::parameters() {
   return {&table_, &bias_, &input_, &hidden_, &input_bias_, &hidden_bias_};
 }
 
+kernels::GruWeights Trainer::weights() const {
+  return {input_.values.data(), hidden_.values.data(), input_bias_.values.data(),
+          hidden_bias_.values.data()};
+}
+
 void Trainer::start(std::size_t rows) {
   state_.assign(rows * static_cast<std::size_t>(options_.dim), 0.0F);
 }
@@ -110,78 +122,136 @@ void Trainer::gather(std::span<const std::int64_t> rows, float* out) const {
 }
 
 double Trainer::step(const Step& step, const Rng& rng) {
+  double loss = 0.0;
+  with_ready_threads([&] { loss = run(step, rng); });
+  return loss;
+}
+
+double Trainer::run(const Step& step, const Rng& rng) {
   const auto d = static_cast<std::size_t>(options_.dim);
   const std::size_t rows = step.inputs.size();
   const std::size_t columns = rows + step.negatives.size();
   check(state_.size() == rows * d && step.targets.size() == rows, "a batch of another size");
-  const kernels::PackedSteps steps = single_steps(rows);
-  const kernels::GruWeights weights{input_.values.data(), hidden_.values.data(),
-                                    input_bias_.values.data(), hidden_bias_.values.data()};
-  // forward
-  x_.resize(rows * d);
-  gather(step.inputs, x_.data());
-  drop(x_, mask_in_, options_.dropout_embedding, rng.fork("embedding"));
-  next_.resize(rows * d);
-  gates_.resize(rows * 4 * d);
-  previous_.resize(rows * d);
-  kernels::gru_forward({d, d}, steps, weights, {x_.data(), state_.data()},
-                       {next_.data(), nullptr, gates_.data(), previous_.data()});
+  const bool small = rows * d * d < kSmallGru;
+  if (!small) forward(step.inputs, rng);
+  parallel_for(2, 1, [&](std::size_t begin, std::size_t end) {
+    if (begin == 0 && small) forward(step.inputs, rng);
+    if (end == 2) order_classes(step);
+  });
   out_ = next_;
   drop(out_, mask_out_, options_.dropout_hidden, rng.fork("hidden"));
-  classes_.assign(step.targets.begin(), step.targets.end());
-  classes_.insert(classes_.end(), step.negatives.begin(), step.negatives.end());
-  scores_.resize(rows * columns);
-  std::vector<float> shift(columns);
-  for (std::size_t c = 0; c < columns; ++c) {
-    shift[c] = bias_.values[static_cast<std::size_t>(classes_[c])];
-    if (!step.log_q.empty()) shift[c] -= step.log_q[c];
-  }
-  for (std::size_t r = 0; r < rows; ++r) {
-    std::memcpy(scores_.data() + r * columns, shift.data(), columns * sizeof(float));
-  }
-  kernels::tile_gemm(Op::kPlain, Op::kTransposed, rows, columns, d, out_.data(),
-                     table_.values.data(), 1.0F, scores_.data(), classes_.data());
-  const double loss =
-      options_.loss == "bpr-max"
-          ? kernels::bpr_max(scores_.data(), {rows, columns},
-                             {static_cast<float>(options_.elu), static_cast<float>(options_.bpreg)})
-          : kernels::shared_softmax(scores_.data(), {rows, columns});
-  // backward: scores_ now holds the gradient of the scores
   d_out_.resize(rows * d);
   d_rows_.resize((columns + rows) * d);
-  kernels::tile_gemm(Op::kPlain, Op::kPlain, rows, d, columns, scores_.data(), table_.values.data(),
-                     0.0F, d_out_.data(), classes_.data());
-  kernels::tile_gemm(Op::kTransposed, Op::kPlain, columns, d, rows, scores_.data(), out_.data(),
-                     0.0F, d_rows_.data());
-  d_bias_.assign(columns + rows, 0.0F);
-  kernels::column_sums(scores_.data(), {rows, columns}, d_bias_.data());
+  d_bias_.resize(columns + rows);
+  std::fill_n(d_bias_.data() + columns, rows, 0.0F);
+  const double loss =
+      options_.loss == "bpr-max"
+          ? bpr_max(rows)
+          : kernels::shared_softmax({rows, columns, d, out_.data(), table_.values.data(),
+                                     classes_.data(), shift_.data(), targets_.data()},
+                                    {d_out_.data(), d_rows_.data(), d_bias_.data()});
   if (options_.dropout_hidden > 0.0) {
     for (std::size_t i = 0; i < d_out_.size(); ++i) d_out_[i] *= mask_out_[i];
   }
-  float* d_x = d_rows_.data() + columns * d;
+  if (small) {
+    parallel_for(2, 1, [&](std::size_t begin, std::size_t) {  // loops inside run on one thread
+      if (begin == 0) backward();
+    });
+  } else {
+    backward();
+  }
+  update_rows();
+  state_.swap(next_);
+  return loss;
+}
+
+// The new states next_ from state_, and what backward() needs.
+void Trainer::forward(std::span<const std::int64_t> inputs, const Rng& rng) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const std::size_t rows = inputs.size();
+  x_.resize(rows * d);
+  next_.resize(rows * d);
+  gates_.resize(rows * 4 * d);
+  previous_.resize(rows * d);
+  gather(inputs, x_.data());
+  drop(x_, mask_in_, options_.dropout_embedding, rng.fork("embedding"));
+  kernels::gru_forward({d, d}, single_steps(rows), weights(), {x_.data(), state_.data()},
+                       {next_.data(), nullptr, gates_.data(), previous_.data()});
+}
+
+// From d_out_ the gradients of the inputs' rows, the last of d_rows_, and a step of the GRU.
+void Trainer::backward() {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const std::size_t rows = d_out_.size() / d;
+  float* d_x = d_rows_.data() + d_rows_.size() - rows * d;
   kernels::GruGradients gradients;
   gradients.x = d_x;
   gradients.input = d_input_.data();
   gradients.hidden = d_hidden_.data();
   gradients.input_bias = d_input_bias_.data();
   gradients.hidden_bias = d_hidden_bias_.data();
-  kernels::gru_backward({d, d}, steps, weights, x_.data(), gates_.data(), previous_.data(),
-                        d_out_.data(), gradients);
+  kernels::gru_backward({d, d}, single_steps(rows), weights(), x_.data(), gates_.data(),
+                        previous_.data(), d_out_.data(), gradients);
+  update_gru();
   if (options_.dropout_embedding > 0.0) {
     for (std::size_t i = 0; i < rows * d; ++i) d_x[i] *= mask_in_[i];
   }
-  update_rows(step);
-  update_gru();
-  state_.swap(next_);
+}
+
+double Trainer::bpr_max(std::size_t rows) {
+  const auto d = static_cast<std::size_t>(options_.dim);
+  const kernels::SharedShape shape{rows, classes_.size(), targets_.data()};
+  scores_.resize(rows * shape.columns);
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::copy(shift_.begin(), shift_.end(), scores_.data() + r * shape.columns);
+  }
+  kernels::tile_gemm(Op::kPlain, Op::kTransposed, rows, shape.columns, d, out_.data(),
+                     table_.values.data(), 1.0F, scores_.data(), {.b = classes_.data()});
+  const double loss =
+      kernels::bpr_max(scores_.data(), shape,
+                       {static_cast<float>(options_.elu), static_cast<float>(options_.bpreg)});
+  kernels::tile_gemm(Op::kPlain, Op::kPlain, rows, d, shape.columns, scores_.data(),
+                     table_.values.data(), 0.0F, d_out_.data(), {.b = classes_.data()});
+  kernels::tile_gemm(Op::kTransposed, Op::kPlain, shape.columns, d, rows, scores_.data(),
+                     out_.data(), 0.0F, d_rows_.data());
+  kernels::column_sums(scores_.data(), shape, d_bias_.data());
   return loss;
 }
 
+// Classes stand in an order in which an item has about the same place in every step, so that mostly
+// the same thread works on its row: rows that change hands come slowly from another core's cache.
+void Trainer::order_classes(const Step& step) {
+  constexpr std::size_t kBuckets = 64;
+  constexpr std::size_t kLine = 16;  // items whose biases share a line of the cache
+  const auto bucket = [](std::int64_t item) {
+    return static_cast<std::size_t>(item) / kLine % kBuckets;
+  };
+  const std::size_t rows = step.targets.size();
+  const std::size_t columns = rows + step.negatives.size();
+  std::array<std::uint32_t, kBuckets + 1> next{};
+  for (const std::int64_t item : step.targets) ++next[bucket(item) + 1];
+  for (const std::int64_t item : step.negatives) ++next[bucket(item) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  classes_.resize(columns);
+  shift_.resize(columns);
+  targets_.resize(rows);
+  for (std::size_t c = 0; c < columns; ++c) {
+    const std::int64_t item = c < rows ? step.targets[c] : step.negatives[c - rows];
+    const std::uint32_t at = next[bucket(item)]++;
+    if (c < rows) targets_[c] = at;
+    classes_[at] = item;
+    shift_[at] = bias_.values[static_cast<std::size_t>(item)];
+    if (!step.log_q.empty()) shift_[at] -= step.log_q[c];
+  }
+  group_rows(step.inputs);
+}
+
 // Gradients of equal items are summed before they enter the accumulator, as for a dense table.
-void Trainer::update_rows(const Step& step) {
+void Trainer::group_rows(std::span<const std::int64_t> inputs) {
   unique_.clear();
   place_.clear();
   first_.assign(1, 0);
-  const std::span<const std::int64_t> parts[] = {step.targets, step.negatives, step.inputs};
+  const std::span<const std::int64_t> parts[] = {classes_, inputs};
   for (const auto& items : parts) {
     for (const std::int64_t item : items) {
       std::int32_t& slot = slot_[static_cast<std::size_t>(item)];
@@ -199,6 +269,9 @@ void Trainer::update_rows(const Step& step) {
   std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
   members_.resize(place_.size());
   for (std::uint32_t i = 0; i < place_.size(); ++i) members_[next[place_[i]]++] = i;
+}
+
+void Trainer::update_rows() {
   const kernels::RowGroups groups{unique_.data(), first_.data(), members_.data(), unique_.size()};
   kernels::AdagradStep rule;
   rule.rate = static_cast<float>(options_.learning_rate);
@@ -246,10 +319,8 @@ Matrix Trainer::states(std::span<const std::span<const Event>> histories) const 
   std::vector<float> x(items.size() * d);
   gather(items, x.data());
   std::vector<float> all(items.size() * d);
-  kernels::gru_forward({d, d}, kernels::PackedSteps(offsets),
-                       {input_.values.data(), hidden_.values.data(), input_bias_.values.data(),
-                        hidden_bias_.values.data()},
-                       {x.data(), nullptr}, {all.data(), nullptr, nullptr, nullptr});
+  kernels::gru_forward({d, d}, kernels::PackedSteps(offsets), weights(), {x.data(), nullptr},
+                       {all.data(), nullptr, nullptr, nullptr});
   for (std::size_t h = 0; h < histories.size(); ++h) {
     if (offsets[h + 1] == offsets[h]) continue;  // the state before anything happened: zeros
     const auto last = static_cast<std::size_t>(offsets[h + 1] - 1);

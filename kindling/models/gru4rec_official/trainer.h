@@ -19,6 +19,7 @@
 
 #include "kindling/base/options.h"
 #include "kindling/base/random.h"
+#include "kindling/kernels/gru.h"
 #include "kindling/kernels/large_pages.h"
 #include "kindling/models/registry.h"
 
@@ -99,8 +100,16 @@ class Trainer {
   Parameter make_parameter(const char* name, std::vector<std::int64_t> shape, std::size_t blocks,
                            const Rng& rng) const;
   std::vector<Parameter*> parameters();
+  kernels::GruWeights weights() const;
+  double run(const Step& step, const Rng& rng);
+  void forward(std::span<const std::int64_t> inputs, const Rng& rng);
+  void backward();
+  // The loss, and the gradients of out_, of the classes' rows and of their biases.
+  double bpr_max(std::size_t rows);
   void gather(std::span<const std::int64_t> rows, float* out) const;
-  void update_rows(const Step& step);
+  void order_classes(const Step& step);
+  void group_rows(std::span<const std::int64_t> inputs);
+  void update_rows();
   void update_gru();
 
   Options options_;
@@ -109,9 +118,11 @@ class Trainer {
   std::vector<float> state_;  // [B, D]
   // Room to work in, kept from step to step.
   std::vector<float> x_, next_, gates_, previous_, out_, mask_in_, mask_out_;
-  std::vector<std::int64_t> classes_;  // [B + K] targets, then negatives
-  Floats scores_;                      // [B, B + K], then their gradient
-  // Of the rows of targets, negatives and inputs, in this order; inputs have no gradient of a bias.
+  std::vector<std::int64_t> classes_;   // [B + K] targets and negatives in an order of their own
+  std::vector<std::uint32_t> targets_;  // [B] where the targets are among the classes
+  std::vector<float> shift_;            // [B + K] their biases, without log_q
+  Floats scores_;                       // [B, B + K], then their gradient; loss=bpr-max only
+  // Of the rows of classes, then inputs; inputs have no gradient of a bias.
   Floats d_rows_;
   std::vector<float> d_bias_;
   std::vector<float> d_out_, d_input_, d_hidden_, d_input_bias_, d_hidden_bias_;

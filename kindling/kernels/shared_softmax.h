@@ -1,0 +1,49 @@
+// Softmax cross entropy of a batch whose rows share their classes, from the vectors to all
+// gradients: row r's target is class targets[r], every other class (the other rows' targets and the
+// sampled items) is its negative.
+//
+//   scores = states · table[classes]ᵀ + shift                                [rows, classes]
+//   loss = Σ_r -log(softmax(scores)[r, targets[r]] + 1e-24) / rows
+//
+//   double loss = shared_softmax({64, 2112, 100, states, table, classes, shift, targets},
+//                                {d_states, d_classes, d_shift});
+//
+// Classes are taken in chunks. A thread makes the scores of its chunks and, once all know the rows'
+// maxima and sums, the gradients from them, so that scores stay in the cache of one core. They
+// stand transposed: class by class, the rows side by side. The result does not depend on the number
+// of threads. No class is masked when it happens to be the target.
+//
+// Threads: uses those of base/parallel.h. Source: Hidasi & Karatzoglou, Recurrent Neural Networks
+// with Top-k Gains for Session-based Recommendations, CIKM 2018 (specs/baselines.md A).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kindling::kernels {
+
+struct SharedSoftmax {
+  std::size_t rows;
+  std::size_t columns;  // classes
+  std::size_t dim;
+  const float* states;           // [rows, dim]
+  const float* table;            // [.., dim]
+  const std::int64_t* classes;   // [columns] rows of the table
+  const float* shift;            // [columns]
+  const std::uint32_t* targets;  // [rows] below columns
+};
+
+// All are overwritten. A class that occurs twice has two gradients.
+struct SharedSoftmaxGradients {
+  float* states;   // [rows, dim]
+  float* classes;  // [columns, dim]
+  float* shift;    // [columns]
+};
+
+double shared_softmax(const SharedSoftmax& problem, const SharedSoftmaxGradients& gradients);
+
+// The same plainly, sums in double: the answer the other is held to.
+double shared_softmax_reference(const SharedSoftmax& problem,
+                                const SharedSoftmaxGradients& gradients);
+
+}  // namespace kindling::kernels
