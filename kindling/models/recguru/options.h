@@ -211,15 +211,19 @@ inline Options profile_options(const std::string& profile) {
     options.keep = "last";
     options.popular_negatives_from = 2.0 / 3.0;
   } else if (profile == "tuned") {  // docs/decisions/recguru.md, "All users"
-    options.dropout = 0.2;
+    options.norm = "pre";
+    options.positions = "learned";
+    options.position_scale = 0.01;
+    options.tables = "dense";
+    options.dropout = 0.5;
     options.embedding_scale = 0.01;
-    options.input_scale = 16.0;
+    options.input_scale = 8.0;
     options.finetune_loss = "bpr";
     options.finetune_negatives = 1;
-    options.finetune_user = "past";
+    options.finetune_user = "past+empty";
+    options.user_dropout = 0.5;
     options.finetune_reconstruction = false;
     options.popular_negatives_from = 1.0;
-    options.adversarial_rate = 1e-3;
   }
   return options;
 }
