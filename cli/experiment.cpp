@@ -80,7 +80,8 @@ void run_verb(Arguments arguments, const Common& common) {
   for (const Json& one : document.value("again", Json::array())) {
     if (one["same"].get<bool>()) continue;
     throw Error(Kind::kInternal, "a cell did not give the same numbers again",
-                one["cell"].get<std::string>(), "other libraries or another processor?");
+                one["cell"].get<std::string>(),
+                "made by other libraries, another processor or an earlier build?");
   }
   const std::size_t failed = document["failed"].size();
   if (failed > 0) {

@@ -228,9 +228,9 @@ std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedDa
 
 Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData& prepared,
                const ExperimentRun& run) {
-  const auto start = std::chrono::steady_clock::now();
   const auto minutes = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / 60.0;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - run.begin;
+    return seconds.count() / 60.0;
   };
   const auto outcomes =
       run_in_processes(static_cast<std::size_t>(run.jobs), cells.size(), [&](std::size_t n) {

@@ -14,6 +14,7 @@
 // With `again` that many finished cells are run once more instead: equal seeds give equal numbers.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,9 +31,10 @@ struct ExperimentRun {
   std::int64_t seeds = 0;  // 0: as the plan says
   std::int64_t jobs = 1;   // processes, a thread each
   int threads = 1;         // for preparing the data
-  double minutes = 0.0;    // start no cell after this time; 0: no limit
+  double minutes = 0.0;    // start no cell so long after `begin`; 0: no limit
   std::int64_t again = 0;  // finished cells to run once more, and nothing else
   std::string version;     // of the program
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
 
 // One cell of a plan whose data is there.
