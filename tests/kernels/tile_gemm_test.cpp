@@ -2,6 +2,7 @@
 #include "kindling/kernels/tile_gemm.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -63,6 +64,20 @@ TEST(TileGemm, AddsUpDeepProductsPieceByPiece) {
   }
 }
 
+// Numbers of `count` rows of a table [items, d], and the rows themselves.
+std::pair<std::vector<std::int64_t>, std::vector<float>> drawn_rows(const std::vector<float>& table,
+                                                                    std::size_t d,
+                                                                    std::size_t count, Rng& rng) {
+  std::vector<std::int64_t> index(count);
+  std::vector<float> rows;
+  for (std::int64_t& i : index) {
+    i = static_cast<std::int64_t>(rng.below(table.size() / d));
+    const auto first = table.begin() + i * static_cast<std::int64_t>(d);
+    rows.insert(rows.end(), first, first + static_cast<std::int64_t>(d));
+  }
+  return {index, rows};
+}
+
 TEST(TileGemm, TakesRowsOfATable) {
   const std::size_t m = 50;
   const std::size_t items = 300;
@@ -70,13 +85,7 @@ TEST(TileGemm, TakesRowsOfATable) {
   const std::vector<float> table = normals(items * d, 1);
   Rng rng(5);
   for (const std::size_t count : {20UL, 200UL}) {
-    std::vector<std::int64_t> index(count);
-    std::vector<float> rows;
-    for (std::int64_t& i : index) {
-      i = static_cast<std::int64_t>(rng.below(items));
-      const auto first = table.begin() + i * static_cast<std::int64_t>(d);
-      rows.insert(rows.end(), first, first + static_cast<std::int64_t>(d));
-    }
+    const auto [index, rows] = drawn_rows(table, d, count, rng);
     for (const bool wide : {false, true}) {
       const Op op = wide ? Op::kTransposed : Op::kPlain;
       const std::size_t n = wide ? count : d;
@@ -100,13 +109,7 @@ TEST(TileGemm, TakesRowsOfATableOnTheLeft) {
   const std::vector<float> table = normals(items * d, 1);
   Rng rng(5);
   for (const std::size_t count : {1UL, 20UL, 200UL}) {
-    std::vector<std::int64_t> index(count);
-    std::vector<float> rows;
-    for (std::int64_t& i : index) {
-      i = static_cast<std::int64_t>(rng.below(items));
-      const auto first = table.begin() + i * static_cast<std::int64_t>(d);
-      rows.insert(rows.end(), first, first + static_cast<std::int64_t>(d));
-    }
+    const auto [index, rows] = drawn_rows(table, d, count, rng);
     const std::vector<float> b = normals(70 * d, 2);
     std::vector<float> c(count * 70);
     std::vector<float> wanted = c;
