@@ -9,7 +9,8 @@ namespace kindling::kernels {
 
 namespace {
 
-constexpr std::size_t kBlock = 16;  // floats that stay in registers over many steps
+constexpr std::size_t kBlock = 16;   // floats that stay in registers over many steps
+constexpr double kEpsShare = 100.0;  // √v is so many times eps, or the steps are taken one by one
 
 // Steps first + 1 … last of Adam without a gradient, on `width` floats.
 void coast(float* p, float* m, float* v, std::size_t width, std::int64_t first, std::int64_t last,
@@ -41,7 +42,34 @@ void coast(float* p, float* m, float* v, std::size_t width, std::int64_t first, 
   }
 }
 
+// Σ a[i] b[i], sixteen sums at a time.
+float inner_product(const float* a, const float* b, std::size_t count) {
+  float lanes[kBlock] = {};
+  std::size_t i = 0;
+  for (; i + kBlock <= count; i += kBlock) {
+    for (std::size_t l = 0; l < kBlock; ++l) lanes[l] += a[i + l] * b[i + l];
+  }
+  float sum = 0.0F;
+  for (; i < count; ++i) sum += a[i] * b[i];
+  for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
+bool any_below(const float* values, std::size_t count, float bound) {
+  int below = 0;
+  for (std::size_t i = 0; i < count; ++i) below += values[i] < bound ? 1 : 0;
+  return below != 0;
+}
+
 }  // namespace
+
+// What steps first + 1 … last without a gradient do to every float of a row.
+struct TableOptimizer::Coasting {
+  float move[kTerms];  // p -= m/√v (move[0] - move[1]/√v + move[2]/v)
+  float fade_m;        // beta1^steps
+  float fade_v;        // beta2^steps
+  float least_square;  // of v, for the series of eps to hold
+};
 
 TableOptimizer::TableOptimizer(float* table, std::size_t rows, std::size_t dim, std::size_t most,
                                const Options& options)
@@ -59,7 +87,33 @@ TableOptimizer::TableOptimizer(float* table, std::size_t rows, std::size_t dim, 
     check(options_.weight_decay == 0.0, "decay of every row is known to SGD only");
     mean_.assign(rows * dim, 0.0F);
     square_.assign(rows * dim, 0.0F);
+    const double root = std::sqrt(options_.beta2);
+    for (std::size_t n = 0; n < kTerms; ++n) {
+      pace_[n].push_back(0.0F);
+      for (std::int64_t j = 0; j <= kMemory; ++j) {
+        const auto steps = static_cast<double>(j);
+        fade_[n].push_back(static_cast<float>(
+            std::pow(options_.beta1 / root, steps) *
+            std::pow(options_.eps / std::pow(root, steps), static_cast<double>(n))));
+      }
+    }
   }
+}
+
+TableOptimizer::Coasting TableOptimizer::coasting(std::int64_t first, std::int64_t last) const {
+  const auto steps = static_cast<std::size_t>(last - first);
+  const auto start = static_cast<std::size_t>(first) + 1;
+  Coasting all = {};
+  for (std::size_t n = 0; n < kTerms; ++n) {
+    all.move[n] = inner_product(fade_[n].data() + 1, pace_[n].data() + start, steps);
+  }
+  const auto count = static_cast<double>(steps);
+  all.fade_m = static_cast<float>(std::pow(options_.beta1, count));
+  all.fade_v = static_cast<float>(std::pow(options_.beta2, count));
+  // eps over √v and its correction, which is 1 or more, is greatest at the last step.
+  const double least = kEpsShare * options_.eps / std::sqrt(std::pow(options_.beta2, count));
+  all.least_square = static_cast<float>(least * least);
+  return all;
 }
 
 void TableOptimizer::catch_up(std::uint32_t row) {
@@ -78,9 +132,19 @@ void TableOptimizer::catch_up(std::uint32_t row) {
   float* m = mean_.data() + row * dim_;
   float* v = square_.data() + row * dim_;
   const std::int64_t last = std::min(steps_, first + kMemory);
+  const Coasting all = coasting(first, last);
   for (std::size_t at = 0; at < dim_; at += kBlock) {
-    coast(p + at, m + at, v + at, std::min(kBlock, dim_ - at), first, last, options_, rate_.data(),
-          correction_.data());
+    const std::size_t width = std::min(kBlock, dim_ - at);
+    if (any_below(v + at, width, all.least_square)) {
+      coast(p + at, m + at, v + at, width, first, last, options_, rate_.data(), correction_.data());
+      continue;
+    }
+    for (std::size_t i = at; i < at + width; ++i) {
+      const float inverse = 1.0F / std::sqrt(v[i]);
+      p[i] -= m[i] * inverse * (all.move[0] - inverse * (all.move[1] - inverse * all.move[2]));
+      m[i] *= all.fade_m;
+      v[i] *= all.fade_v;
+    }
   }
   if (last == steps_) return;
   const auto left = static_cast<double>(steps_ - last);
@@ -131,6 +195,8 @@ void TableOptimizer::apply() {
   const auto t = static_cast<double>(steps_);
   rate_.push_back(static_cast<float>(options_.learning_rate / (1.0 - std::pow(options_.beta1, t))));
   correction_.push_back(static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(options_.beta2, t))));
+  float pace = rate_.back();
+  for (std::vector<float>& term : pace_) term.push_back(pace /= correction_.back());
   for (std::size_t slot = 0; slot < touched_.size(); ++slot) {
     const std::uint32_t row = touched_[slot];
     if (options_.kind == Kind::kAdam) {

@@ -123,6 +123,37 @@ TEST(TableOptimizer, AdamEqualsTheDenseOneThoughRowsAreLeftAlone) {
   for (std::size_t i = 0; i < table.size(); ++i) EXPECT_NEAR(table[i], dense.p[i], 2e-4) << i;
 }
 
+// One row that waits, another that is read at each step: gaps of all lengths, gradients from none
+// to large, small ones for which eps is not small.
+TEST(TableOptimizer, AdamMakesUpForOneGapAsTheDenseOneDoes) {
+  const std::vector<float> sizes = {3.0F, 1e-2F, 1e-5F, 1e-7F, 1e-8F, 0.0F};
+  for (const int gap : {1, 2, 17, 60, 255, 256, 400}) {
+    for (const int before : {1, 3, 300}) {
+      const std::size_t dim = 3 * sizes.size();
+      Table table = random_table(2, dim, 5);
+      const Options options;
+      DenseAdam dense(table, options);
+      TableOptimizer lazy(table.data(), 2, dim, 1, options);
+      Rng rng(6);
+      for (int step = 0; step < before + gap; ++step) {
+        const std::uint32_t row = step < before ? 0 : 1;
+        std::vector<double> gradient(2 * dim, 0.0);
+        float* mine = lazy.gradient(lazy.touch(row));
+        for (std::size_t i = 0; i < dim; ++i) {
+          mine[i] = sizes[i / 3] * static_cast<float>(rng.normal());
+          gradient[row * dim + i] = static_cast<double>(mine[i]);
+        }
+        lazy.apply();
+        dense.step(gradient);
+      }
+      lazy.settle();
+      for (std::size_t i = 0; i < dim; ++i) {
+        EXPECT_NEAR(table[i], dense.p[i], before < 100 ? 2e-6 : 1e-4) << gap << ' ' << i;
+      }
+    }
+  }
+}
+
 TEST(TableOptimizer, SgdShrinksRowsThatAreLeftAlone) {
   Table table = {1.0F, 1.0F, 2.0F, 2.0F};
   Options options;
