@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "kindling/base/error.h"
+#include "kindling/kernels/factorization_machine.h"
 #include "kindling/models/grid_search.h"
 
 namespace kindling::cdcf {
@@ -50,10 +51,7 @@ const std::vector<GridAxis>& axes() {
   return kAxes;
 }
 
-struct Feature {
-  std::uint32_t row = 0;
-  float value = 0.0F;
-};
+using Feature = kernels::FactorizationMachine::Feature;
 
 class Machine : public ScenarioScorer {
  public:
@@ -63,10 +61,9 @@ class Machine : public ScenarioScorer {
     positives.insert(positives.end(), scenario.support.begin(), scenario.support.end());
     for (const ItemId item : scenario.candidates) row_of(item_key(item));
     for (const auto& [user, item] : positives) add_user(user);
-    weights_.assign(rows_.size(), 0.0F);
-    factors_ = Matrix(rows_.size(), dim_);
-    for (std::size_t i = 0; i < factors_.rows() * dim_; ++i) {
-      factors_.data()[i] = static_cast<float>(options.deviation * rng.normal());
+    machine_ = kernels::FactorizationMachine(rows_.size(), dim_);
+    for (std::size_t i = 0; i < rows_.size() * dim_; ++i) {
+      machine_.factors().data()[i] = static_cast<float>(options.deviation * rng.normal());
     }
     for (std::int64_t step = 0; step < options.steps; ++step) {
       shuffle(std::span(positives), rng);
@@ -86,9 +83,9 @@ class Machine : public ScenarioScorer {
       for (std::size_t c = 0; c < items.size(); ++c) {
         const auto found = rows_.find(item_key(items[c]));
         if (found == rows_.end()) continue;
-        double score = weights_[found->second];
+        double score = machine_.weight(found->second);
         for (std::size_t k = 0; k < dim_; ++k) {
-          score += static_cast<double>(factors_(found->second, k)) * sum[k];
+          score += static_cast<double>(machine_.factors()(found->second, k)) * sum[k];
         }
         scores(u, c) = static_cast<float>(score);
       }
@@ -139,40 +136,16 @@ class Machine : public ScenarioScorer {
   }
 
   void add(const Feature& feature, std::vector<float>& sum) const {
-    for (std::size_t k = 0; k < dim_; ++k) sum[k] += feature.value * factors_(feature.row, k);
+    for (std::size_t k = 0; k < dim_; ++k)
+      sum[k] += feature.value * machine_.factors()(feature.row, k);
   }
 
   void learn(UserId user, ItemId item, float wanted, const Options& options) {
     std::vector<Feature>& x = features_.at(user);
     x.push_back({rows_.at(item_key(item)), 1.0F});
-    std::vector<float> sum(dim_, 0.0F);
-    double squares = 0.0;
-    double y = bias_;
-    for (const Feature& feature : x) {
-      y += static_cast<double>(weights_[feature.row]) * feature.value;
-      add(feature, sum);
-      for (std::size_t k = 0; k < dim_; ++k) {
-        const double part = static_cast<double>(factors_(feature.row, k)) * feature.value;
-        squares += part * part;
-      }
-    }
-    for (const float value : sum) y += 0.5 * static_cast<double>(value) * value;
-    y -= 0.5 * squares;
-    // A step that leaves [-2, 3] says nothing more about 0 and 1; the bound keeps SGD at the grid's
-    // largest step sizes finite.
-    const auto error = static_cast<float>(std::clamp(y, -2.0, 3.0) - wanted);
-    const auto rate = static_cast<float>(options.learning_rate);
-    const auto l2 = static_cast<float>(options.l2);
-    bias_ -= rate * error;
-    for (const Feature& feature : x) {
-      float& weight = weights_[feature.row];
-      weight -= rate * (error * feature.value + l2 * weight);
-      for (std::size_t k = 0; k < dim_; ++k) {
-        float& v = factors_(feature.row, k);
-        const float gradient = feature.value * (sum[k] - v * feature.value);
-        v -= rate * (error * gradient + l2 * v);
-      }
-    }
+    machine_.step(x, wanted,
+                  {.learning_rate = static_cast<float>(options.learning_rate),
+                   .l2 = static_cast<float>(options.l2)});
     x.pop_back();
   }
 
@@ -180,9 +153,7 @@ class Machine : public ScenarioScorer {
   std::size_t dim_;
   std::unordered_map<std::uint64_t, std::uint32_t> rows_;
   std::unordered_map<UserId, std::vector<Feature>> features_;
-  float bias_ = 0.0F;
-  std::vector<float> weights_;
-  Matrix factors_;
+  kernels::FactorizationMachine machine_{0, 0};
 };
 
 class Cdcf : public GridSearched<Options> {
