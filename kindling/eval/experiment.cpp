@@ -118,10 +118,26 @@ void save_ranks(const PlannedCell& cell, const CellResult& result, const std::st
                     {{"queries", result.queries}});
 }
 
+// An interrupted cell goes on from its checkpoint. One that it cannot go on from (another build's,
+// a damaged one) starts the cell again: only Error{kIo}, a full disk or a stop, says nothing of it.
+CellResult compute(const PlannedCell& cell) {
+  const CellRunner& runner = find_cell_kind(cell.task.kind).runner();
+  make_directories(cell.task.work);
+  if (fs::is_empty(cell.task.work)) return runner.run(cell.task);
+  try {
+    return runner.run(cell.task);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kIo) throw;
+    log_warning("{} starts again, its checkpoint is of no use: {}", cell.name, error.what());
+  }
+  fs::remove_all(cell.task.work);
+  make_directories(cell.task.work);
+  return runner.run(cell.task);
+}
+
 void run_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
   const auto start = std::chrono::steady_clock::now();
-  make_directories(cell.task.work);
-  const CellResult result = find_cell_kind(cell.task.kind).runner().run(cell.task);
+  const CellResult result = compute(cell);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   save_ranks(cell, result, run.out);
   Json document;

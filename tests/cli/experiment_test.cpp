@@ -122,6 +122,23 @@ TEST(Experiment, GoesOnAfterItWasKilled) {
   EXPECT_EQ(document["cells"], parse_json(run_smoke(whole).out, "stdout")["cells"]);
 }
 
+TEST(Experiment, StartsACellAgainWhoseCheckpointIsOfNoUse) {
+  const TempDir dir;
+  const Json first = parse_json(run_smoke(dir).out, "stdout");
+  for (const auto& entry : fs::directory_iterator(dir.file("out/cells"))) {
+    const fs::path folder = fs::path(dir.file("out/work")) / entry.path().stem() / "checkpoint";
+    fs::create_directories(folder);
+    write_file((folder / "checkpoint.safetensors").string(), "of no use");
+  }
+  fs::remove_all(dir.file("out/cells"));
+
+  const Outcome outcome = run_smoke(dir);
+
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("zesrec-g.0 starts again, its checkpoint is of no use: "));
+  EXPECT_EQ(parse_json(outcome.out, "stdout")["cells"], first["cells"]);
+}
+
 TEST(Experiment, StartsNoCellWhenTheTimeIsUp) {
   const TempDir dir;
 
