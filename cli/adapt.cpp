@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/verbs.h"
+#include "kindling/data/readers/reader.h"
 #include "kindling/models/few_shot_run.h"
 
 namespace kindling::cli {
@@ -29,6 +30,23 @@ void run_adapt(AdaptRun run, const Common& common) {
   }
 }
 
+// What the reader's hints name must be there; columns have flags of their own.
+void add_reading(CLI::App& verb, AdaptRun& run) {
+  for (const OptionInfo& option : find_reader("csv").describe()) {
+    for (const auto& [name, flag] :
+         {std::pair("separator", "--separator"), std::pair("header", "--header"),
+          std::pair("quotes", "--quotes"), std::pair("bad_rows", "--bad-rows")}) {
+      if (option.name != name) continue;
+      verb.add_option_function<std::string>(
+          flag,
+          [&run, key = option.name](const std::string& text) {
+            run.reading.emplace_back(key, text);
+          },
+          option.description);
+    }
+  }
+}
+
 }  // namespace
 
 void add_adapt(CLI::App& app, Common& common) {
@@ -44,6 +62,7 @@ void add_adapt(CLI::App& app, Common& common) {
                    "file of the scenario's item ids, one a line; none: the items of --scenario");
   verb->add_option("--user", run->user_column, "column of the user, by name or number from 1");
   verb->add_option("--item", run->item_column, "column of the item");
+  add_reading(*verb, *run);
   verb->add_option("--name", run->name, "name of the scenario; default: the file's");
   verb->add_option("--seed", run->seed, "seed of batches and stopping")
       ->check(not_negative())

@@ -33,12 +33,14 @@ struct Support {
   Json left_out = Json::object();
 };
 
-Dataset read_support(const AdaptRun& run) {
-  ReaderValues values;
+Dataset read_support(const AdaptRun& run, std::int64_t& unreadable) {
+  ReaderValues values(run.reading.begin(), run.reading.end());
   if (!run.user_column.empty()) values.emplace_back("user", run.user_column);
   if (!run.item_column.empty()) values.emplace_back("item", run.item_column);
   ImportReport report;
-  return find_reader("csv").read({run.support}, values, report);
+  Dataset file = find_reader("csv").read({run.support}, values, report);
+  for (const auto& [name, count] : report.skipped) unreadable += count;
+  return file;
 }
 
 // Candidates beside the support: one outside id a line.
@@ -61,7 +63,8 @@ void add_candidates(const AdaptRun& run, const LoadedFewShot& loaded, std::set<I
 }
 
 Support read_scenario(const AdaptRun& run, const LoadedFewShot& loaded) {
-  const Dataset file = read_support(run);
+  std::int64_t unreadable = 0;
+  const Dataset file = read_support(run, unreadable);
   const Dataset& world = loaded.set.world;
   std::int64_t repeated = 0;
   std::int64_t unknown_users = 0;
@@ -93,7 +96,8 @@ Support read_scenario(const AdaptRun& run, const LoadedFewShot& loaded) {
   support.left_out = {{"repeated", repeated},
                       {"unknown_users", unknown_users},
                       {"unknown_items", unknown_items},
-                      {"unknown_candidates", unknown_candidates}};
+                      {"unknown_candidates", unknown_candidates},
+                      {"unreadable_rows", unreadable}};
   return support;
 }
 

@@ -50,13 +50,15 @@ struct AdaptRun {
   std::string out;      // directory to write
   std::string user_column;
   std::string item_column;
+  OptionValues reading;  // further options of the csv reader, but its columns
   std::uint64_t seed = 0;
   bool force = false;
   std::string version;
 };
 
 // {"model","scenario","support","candidates","left_out":{…},"adaptation":{steps…},"seconds"}.
-// Repeated pairs count once. Pairs of users or items without a vector are left out and counted.
+// Repeated pairs count once. Pairs of users or items without a vector are left out and counted, and
+// rows that bad_rows=skip passes over are counted too.
 // Errors: Error{kBadInput} when fewer than two pairs are left, or fewer than two candidates (no
 // negative could be drawn).
 Json run_adaptation(const AdaptRun& run);

@@ -44,8 +44,8 @@ StoredModel load_kind(const std::string& directory, const char* kind) {
   const std::string found = stored.record.data.value("kind", std::string("model"));
   if (found != kind) {
     throw Error(Kind::kBadInput,
-                fmt::format("holds a {}, expected {} {}", found,
-                            std::string(kind) == kAdaptedKind ? "an" : "a", kind),
+                fmt::format("holds {} {}, expected {} {}", found == kAdaptedKind ? "an" : "a",
+                            found, std::string(kind) == kAdaptedKind ? "an" : "a", kind),
                 directory,
                 std::string(kind) == kAdaptedKind
                     ? "make one with kindling adapt MODEL_DIR --scenario FILE --out DIR"

@@ -209,10 +209,31 @@ TEST_F(FewShotProgram, RefusesWhatCannotBeLearntFrom) {
   expect_refused("", "is empty");
 }
 
+TEST_F(FewShotProgram, ReadsASupportFileAsItsHintsSay) {
+  const std::string broken = "user;item\nu0;e0x0\nu1\nu2;e0x4\n";
+  const Outcome refused = adapt(broken, {"--separator", ";"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--bad-rows skip"));
+
+  const Outcome skipped = adapt(broken, {"--separator", ";", "--bad-rows", "skip"});
+  ASSERT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_EQ(parse_json(skipped.out, "stdout")["left_out"]["unreadable_rows"], 1);
+
+  const std::string quoted = "user,item\nu0,e0x0\nu2,e0x4\n\"u4,e0x0\n";
+  EXPECT_THAT(adapt(quoted).err, HasSubstr("--quotes no"));
+  EXPECT_EQ(adapt(quoted, {"--quotes", "no"}).code, 0);
+  EXPECT_EQ(adapt(quoted, {"--quotes", "maybe"}).code, 2);
+}
+
 TEST_F(FewShotProgram, SaysWhichKindOfModelADirectoryHolds) {
   const Outcome recommended = run_kindling({"recommend", model(), "--user", "u0"});
   EXPECT_EQ(recommended.code, 2);
   EXPECT_THAT(recommended.err, HasSubstr("expected an adapted recommender"));
+  ASSERT_EQ(adapt("user,item\nu0,e0x0\nu2,e0x4\n").code, 0);
+  const Outcome again = run_kindling({"adapt", dir_->file("adapted"), "--scenario",
+                                      dir_->file("support.csv"), "--out", dir_->file("twice")});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_THAT(again.err, HasSubstr("holds an adapted recommender, expected a few-shot model"));
   const Outcome evaluated = run_kindling(
       {"evaluate", model(), "--target", dir_->file("test-data"), "--protocol", "leave-last-out"});
   EXPECT_EQ(evaluated.code, 2);
