@@ -180,10 +180,24 @@ void verify_manifest(const std::string& directory) {
   }
 }
 
+// Loading refuses such weights, so nothing of them is written.
+void check_finite(const ModelState& state) {
+  for (const NamedTensor& tensor : state) {
+    for (const float value : tensor.values) {
+      if (std::isfinite(value)) continue;
+      throw Error(
+          Kind::kBadOption,
+          fmt::format("training diverged: a value of tensor {} is {}", quote(tensor.name), value),
+          {}, "lower the step sizes; check the scale of the vectors");
+    }
+  }
+}
+
 }  // namespace
 
 void save_model_files(const ModelState& state, const ModelRecord& record, const std::string& source,
                       const std::string& directory, bool force, const MoreFiles& more) {
+  check_finite(state);
   write_directory(directory, force, kModelMarker, [&](const std::filesystem::path& folder) {
     const std::string root = folder.string();
     const Json config = record_to_json(record);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -117,6 +118,18 @@ TEST_F(ModelStore, ADirectoryWithoutAModelIsNotFound) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::kNotFound);
   }
+}
+
+TEST_F(ModelStore, DivergedWeightsAreRefusedAndNothingIsWritten) {
+  const ModelState state = {{"omega", {2}, {1.0F, std::numeric_limits<float>::infinity()}}};
+  try {
+    save_model_files(state, record_, "a paper", folder_.file("diverged"), false);
+    FAIL() << "save_model_files took it";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadOption);
+    EXPECT_NE(std::string(error.what()).find("'omega' is inf"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("diverged")));
 }
 
 TEST_F(ModelStore, ReplacesOnlyWhenForcedAndOnlyModels) {
