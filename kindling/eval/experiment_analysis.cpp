@@ -298,18 +298,17 @@ std::vector<double> query_values(const FinishedCells& cells, const ResultRow& ro
 
 Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells) {
   Json all = Json::array();
-  // The last metric is the one that decides: N@20 in the papers.
-  std::string metric;
-  for (const std::string& name : plan.metrics) {
-    if (metric.empty() || name.starts_with("ndcg")) metric = name;
-  }
   for (const PlanPair& pair : plan.pairs) {
     std::vector<const PlanEncoder*> encoders;
     for (const PlanEncoder& encoder : plan.encoders) encoders.push_back(&encoder);
     if (encoders.empty()) encoders.push_back(nullptr);
     for (const PlanEncoder* encoder : encoders) {
       const auto rows = table_rows(cells, pair, encoder);
-      compare_table(cells, rows, encoder != nullptr ? encoder->name : "", metric, all);
+      for (const std::string& metric : plan.metrics) {
+        // Steps, shares of scenarios and other lists of candidates are no function of a saved rank.
+        if (!is_metric(metric)) continue;
+        compare_table(cells, rows, encoder != nullptr ? encoder->name : "", metric, all);
+      }
     }
   }
   return all;

@@ -52,6 +52,16 @@ TEST(Experiment, PrintsMeansBesideThePublishedNumbers) {
   }
 }
 
+TEST(Experiment, ComparesRowsByEveryMetricOfTheTable) {
+  const TempDir dir;
+
+  const Json document = parse_json(run_smoke(dir).out, "stdout");
+
+  std::set<std::string> metrics;
+  for (const Json& one : document["comparisons"]) metrics.insert(one["metric"]);
+  EXPECT_EQ(metrics, (std::set<std::string>{"ndcg@20", "recall@20"}));
+}
+
 TEST(Experiment, GivesTheSameNumbersWithAnyNumberOfJobs) {
   const TempDir one;
   const TempDir two;
