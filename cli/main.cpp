@@ -1,4 +1,5 @@
 // The `kindling` program: a table of verbs, and the one place where errors become exit codes.
+#include <csignal>
 #include <exception>
 #include <new>
 #include <string_view>
@@ -97,4 +98,8 @@ int run(int argc, char** argv) {
 
 // What cannot even be reported (memory ends while the message is made) ends the program.
 // NOLINTNEXTLINE(bugprone-exception-escape)
-int main(int argc, char** argv) { return kindling::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  // A file at its limit is an error that says so, like a full disk, and no silent end.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return kindling::cli::run(argc, argv);
+}

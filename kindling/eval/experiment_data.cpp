@@ -50,7 +50,11 @@ struct SyntheticSettings {
 
 Dataset make_synthetic(const PlanData& data) {
   SyntheticSettings settings;
-  for (const auto& [name, value] : data.options) set_option(settings, name, value);
+  try {
+    for (const auto& [name, value] : data.options) set_option(settings, name, value);
+  } catch (const Error& error) {
+    throw Error(error.kind(), error.message(), "data " + data.name, error.hint());
+  }
   SyntheticOptions options;
   options.users = static_cast<std::uint32_t>(settings.users);
   options.items = static_cast<std::uint32_t>(settings.items);

@@ -265,7 +265,9 @@ ExperimentPlan plan_detail::read_members(std::string_view text, std::string_view
   plan.source = json_get_or<std::string>(file, "source", "", place);
   plan.notes = json_get_or<Names>(file, "notes", {}, place);
   plan.seeds = json_get_or<std::int64_t>(file, "seeds", 3, place);
-  if (plan.seeds < 1 || plan.seeds > kMaxSeeds) refuse(place, "seeds must be 1 to 100");
+  if (plan.seeds < 1 || plan.seeds > kMaxSeeds) {
+    refuse(place, fmt::format("seeds cannot be {}; expected 1 to {}", plan.seeds, kMaxSeeds));
+  }
   plan.metrics = json_get_or<Names>(file, "metrics", {"recall@20", "ndcg@20"}, place);
   if (plan.metrics.empty()) refuse(place, "no metrics");
   const auto kind = json_get_or<std::string>(file, "kind", "zero-shot", place);

@@ -199,7 +199,7 @@ TEST(Experiment, KeepsFinishedCellsWhenOneCannotBeWritten) {
   // No file may grow: what a full disk does to every write. `cat` may write, so the words are seen.
   const Outcome full =
       testing::Process({"/bin/sh", "-c",
-                        "(trap '' XFSZ; ulimit -f 0; \"$0\" experiment smoke --out \"$1\" --json "
+                        "(ulimit -f 0; \"$0\" experiment smoke --out \"$1\" --json "
                         "2>&1 >/dev/null; echo code $?) | cat",
                         KINDLING_PROGRAM, dir.file("out")})
           .wait();
@@ -211,6 +211,20 @@ TEST(Experiment, KeepsFinishedCellsWhenOneCannotBeWritten) {
   const Outcome again = run_smoke(dir);
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_GT(cells_in(dir), finished);
+}
+
+TEST(Experiment, NamesTheDataWhoseOptionIsUnknown) {
+  const TempDir dir;
+  dir.write("x.json",
+            R"({"name":"x","data":[{"name":"a","format":"synthetic","options":{"userz":3}}],
+    "pairs":[{"name":"p","title":"A","target":"a","protocol":"leave-last-out"}],
+    "models":[{"label":"r","title":"Random","model":"random"}]})");
+
+  const Outcome outcome =
+      run_kindling({"experiment", "--file", dir.file("x.json"), "--out", dir.file("out")});
+
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("data a: unknown option 'userz'"));
 }
 
 TEST(Experiment, NamesADamagedCell) {

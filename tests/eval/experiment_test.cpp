@@ -91,7 +91,7 @@ TEST(ExperimentPlan, RefusesValuesOutOfRange) {
     plan[Json::json_pointer(pointer)] = value;
     return plan;
   };
-  expect_refused(changed("/seeds", 0), "seeds");
+  expect_refused(changed("/seeds", 0), "seeds cannot be 0; expected 1 to 100");
   expect_refused(changed("/models/2/set", {{"dim", -3}}), "dim");
   expect_refused(changed("/models/1/label", "r"), "two models");
   expect_refused(changed("/models/1/label", "../r"), "label");
