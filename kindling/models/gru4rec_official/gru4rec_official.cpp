@@ -99,7 +99,10 @@ class Gru4RecOfficial final : public VectorRecommender {
           run_epoch(data, root.fork("epoch", static_cast<std::uint64_t>(epoch)), context);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       // The recipe has no validation: its epochs are fixed.
-      context.history.push_back({epoch, loss, loss, 0.0, seconds.count(), options_.learning_rate});
+      context.history.push_back({.epoch = epoch,
+                                 .train_loss = loss,
+                                 .seconds = seconds.count(),
+                                 .learning_rate = options_.learning_rate});
       if (context.on_epoch) context.on_epoch(context.history.back());
       if (context.max_seconds > 0 && seconds.count() > context.max_seconds) break;
     }
