@@ -23,7 +23,8 @@ void run_report(const Arguments& arguments, const Common& common) {
   std::vector<RunReport> runs;
   for (const std::string& directory : arguments.directories) runs.push_back(read_run(directory));
   const RunReport run = join_runs(runs);
-  const std::filesystem::path first = arguments.directories.front();
+  std::filesystem::path first = arguments.directories.front();
+  if (std::filesystem::is_regular_file(first)) first = first.parent_path();
   const std::string out = arguments.out.empty() ? (first / "report.html").string() : arguments.out;
   const std::string html = render_html(run);
   write_file(out, html);
@@ -45,7 +46,7 @@ void add_report(CLI::App& app, Common& common) {
   auto arguments = std::make_shared<Arguments>();
   verb->add_option("DIR", arguments->directories,
                    "run directories: run.json, experiments, an adapted model, or results of "
-                   "`kindling evaluate --json`")
+                   "`kindling evaluate --json`; or OUT/NAME.json of one experiment")
       ->required();
   verb->add_option("--out", arguments->out, "file to write; default: report.html in the first DIR");
   add_common(*verb, common);

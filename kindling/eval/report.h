@@ -115,9 +115,11 @@ struct RunReport {
   std::vector<std::string> commands;  // how to get the same run
 };
 
-// Also reads what `kindling experiment` wrote: every experiment in the directory goes on one page.
+// Also reads what `kindling experiment` wrote: every experiment in the directory goes on one page,
+// or only the one whose OUT/NAME.json is passed.
 RunReport read_run(const std::string& directory);
-// The experiments among the JSON files directly in `directory`; nothing when there is none.
+// The experiments among the JSON files directly in `directory`, or in that one file; nothing when
+// there is none.
 std::optional<RunReport> read_experiments(const std::string& directory);
 // Several on one page: titles of tables, plots and curves begin with their run's.
 RunReport join_runs(const std::vector<RunReport>& runs);

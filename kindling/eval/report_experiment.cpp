@@ -26,11 +26,13 @@ RowKind kind_of(const std::string& role) {
   return role == "oracle" ? RowKind::kOracle : RowKind::kBaseline;
 }
 
-// The documents of experiments directly in the directory, by name of the file.
+// The documents of experiments directly in the directory, by name of the file; or the one file.
 std::vector<std::pair<std::string, Json>> documents_in(const std::string& directory) {
   std::vector<std::pair<std::string, Json>> found;
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(directory)) {
+  if (fs::is_regular_file(directory)) files.emplace_back(directory);
+  for (const auto& entry :
+       files.empty() ? fs::directory_iterator(directory) : fs::directory_iterator()) {
     if (entry.is_regular_file() && entry.path().extension() == ".json") {
       files.push_back(entry.path());
     }

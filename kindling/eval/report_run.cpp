@@ -213,8 +213,13 @@ RunReport read_undescribed(const std::string& directory) {
 }  // namespace
 
 RunReport read_run(const std::string& directory) {
+  if (fs::is_regular_file(directory)) {
+    if (auto experiment = read_experiments(directory)) return *std::move(experiment);
+    throw Error(Kind::kBadInput, "is no result of `kindling experiment`", directory,
+                "pass the directory of a run, or OUT/NAME.json of an experiment");
+  }
   if (!fs::is_directory(directory)) {
-    throw Error(Kind::kNotFound, "there is no such directory", directory);
+    throw Error(Kind::kNotFound, "there is no such directory or file", directory);
   }
   const std::string described = path_inside(directory, "run.json");
   if (fs::exists(described)) return read_described(directory, described);

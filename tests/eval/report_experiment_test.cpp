@@ -155,6 +155,17 @@ TEST(ReportExperiment, PutsSeveralExperimentsOnOnePage) {
   EXPECT_THAT(render_html(report), HasSubstr("<td>A remark.</td>"));
 }
 
+TEST(ReportExperiment, TakesTheFileOfOneExperiment) {
+  const TempDir dir;
+  dir.write("x.json", small_document().dump());
+  dir.write("y.json", small_document().dump());
+  dir.write("notes.json", "[1, 2]");
+
+  EXPECT_EQ(read_run(dir.file("x.json")).title, "A table");
+  EXPECT_THROW(read_run(dir.file("notes.json")), Error);
+  EXPECT_THROW(read_run(dir.file("z.json")), Error);
+}
+
 TEST(ReportExperiment, NamesTheFileOfADamagedDocument) {
   const TempDir dir;
   Json document = small_document();
