@@ -101,6 +101,7 @@ struct ReportCase {
   std::vector<CaseItem> next;         // what the user chose afterwards
   std::string place = {};             // domain and model
   std::vector<CaseNeighbour> neighbours = {};
+  std::optional<double> rank = std::nullopt;  // of the next item
 };
 
 struct RunReport {

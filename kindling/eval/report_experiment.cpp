@@ -281,6 +281,7 @@ void add_cases(const Source& source, RunReport& report) {
     added.history = items_of(source, one, "history");
     added.recommended = items_of(source, one, "recommended");
     added.next = items_of(source, one, "next");
+    if (one.contains("rank")) added.rank = json_get<double>(one, "rank", source.place);
     for (const Json& near : json_get_or<std::vector<Json>>(one, "neighbours", {}, source.place)) {
       added.neighbours.push_back({source.text(near, "user"), items_of(source, near, "history"),
                                   items_of(source, near, "next")});

@@ -227,6 +227,11 @@ std::string render_case(const ReportCase& one) {
   }
   if (!one.neighbours.empty()) {
     html += render_strip("Target user", one.history, one.next);
+    if (one.rank && !one.recommended.empty()) {
+      html += fmt::format(
+          "<p class=\"note\">The model has the next item at rank {:g}; its first is “{}”.</p>\n",
+          *one.rank, escape_html(one.recommended.front().title));
+    }
     for (const CaseNeighbour& near : one.neighbours) {
       html += render_strip("Near source user " + near.user, near.history, near.next);
     }

@@ -149,7 +149,13 @@ std::string lines_svg(const std::string& name, const std::string& description,
   std::string script = preamble(name, kWidth / 2, 260);
   script +=
       fmt::format("set border 3 lc rgb '{}'\nset grid ytics lt 1 lw 1 lc rgb '{}'\n", kInk, kGrid);
-  script += fmt::format("set xlabel 'epoch' textcolor rgb '{}'\n", kInk);
+  double last = 1.0;
+  for (const ReportCurve& curve : curves) {
+    for (const CurvePoint& point : curve.points) last = std::max(last, point.epoch);
+  }
+  // There is no half of an epoch.
+  script += fmt::format("set xlabel 'epoch' textcolor rgb '{}'\nset xtics {:.10g}\n", kInk,
+                        std::max(1.0, tic_step(last)));
   std::string plots;
   std::size_t block = 0;
   for (std::size_t i = 0; i < curves.size(); ++i) {

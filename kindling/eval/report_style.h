@@ -18,6 +18,7 @@ main { max-width: 68rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; margin: 0 0 .5rem; }
 h3 { font-size: 1rem; margin: 0 0 .5rem; }
+.legend + h3 { margin-top: 1.6rem; }
 h4 { font-size: .8rem; margin: 0 0 .35rem; color: var(--soft); font-weight: 600; }
 .brand { color: var(--accent); font-weight: 700; margin: 0 0 .25rem; }
 .summary { font-size: 1.05rem; max-width: 48rem; margin: 0 0 1.25rem; }

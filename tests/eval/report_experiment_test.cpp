@@ -109,12 +109,15 @@ TEST(ReportExperiment, ShowsCasesAsRowsOfEscapedTitles) {
        {"model", "ZESRec"},
        {"history", {item}},
        {"next", {item}},
+       {"recommended", {{{"id", "j"}, {"title", "Drill"}}, item}},
+       {"rank", 2.0},
        {"neighbours", {{{"user", "v"}, {"history", {item, item}}, {"next", Json::array()}}}}}};
   dir.write("x.json", document.dump());
 
   const std::string page = page_of(dir);
 
   EXPECT_THAT(page, HasSubstr("Near source user v"));
+  EXPECT_THAT(page, HasSubstr("The model has the next item at rank 2; its first is “Drill”."));
   EXPECT_THAT(page, HasSubstr("&lt;b&gt;Saw"));
   EXPECT_THAT(page, Not(HasSubstr("<b>Saw")));
 }
@@ -128,14 +131,15 @@ TEST(ReportExperiment, ShowsCountsWithoutDecimalsAndCurvesUnderTheirPair) {
                          {"title", "good"},
                          {"encoder", ""},
                          {"points",
-                          {{{"epoch", 1}, {"train_loss", 2.0}, {"validation_loss", 2.5}},
-                           {{"epoch", 2}, {"train_loss", 1.0}, {"validation_loss", 2.0}}}}}};
+                          {{{"epoch", 1}, {"train_loss", 20.0}, {"validation_loss", 25.0}},
+                           {{"epoch", 2}, {"train_loss", 10.0}, {"validation_loss", 20.0}}}}}};
   dir.write("x.json", document.dump());
 
   const std::string page = page_of(dir);
 
   EXPECT_THAT(page, HasSubstr(">1091 <"));
   EXPECT_THAT(page, HasSubstr("<h3>One → Two</h3>"));
+  EXPECT_THAT(page, Not(HasSubstr("1.5</text>"))) << "half an epoch on the axis";
 }
 
 TEST(ReportExperiment, PutsSeveralExperimentsOnOnePage) {
