@@ -60,6 +60,14 @@ void add_adapt(CLI::App& app, Common& common) {
       ->required();
   verb->add_option("--candidates", run->items,
                    "file of the scenario's item ids, one a line; none: the items of --scenario");
+  verb->add_option(
+      "--world", run->world,
+      "dataset directory with item vectors: its users and items, new ones too, in "
+      "place of the training scenarios'; for a model trained with --vectors universal");
+  verb->add_option("--vectors", run->text_vectors,
+                   "item vectors of --world by name; default: the only ones");
+  verb->add_option("--universal", run->universal,
+                   "where the model of the universal vectors is; default: where it was");
   verb->add_option("--user", run->user_column, "column of the user, by name or number from 1");
   verb->add_option("--item", run->item_column, "column of the item");
   add_reading(*verb, *run);

@@ -33,6 +33,15 @@ struct Support {
   Json left_out = Json::object();
 };
 
+// Other users and items than the scenarios', by universal vectors.
+void move_to(const AdaptRun& run, LoadedFewShot& loaded) {
+  ScenarioSet set;
+  set.world = load_dataset(run.world);
+  loaded.vectors = universal_vectors(set.world, run.world, loaded.vectors.recipe, run.universal,
+                                     run.text_vectors);
+  loaded.set = std::move(set);
+}
+
 Dataset read_support(const AdaptRun& run, std::int64_t& unreadable) {
   ReaderValues values(run.reading.begin(), run.reading.end());
   if (!run.user_column.empty()) values.emplace_back("user", run.user_column);
@@ -112,7 +121,7 @@ void check_scenario(const AdaptRun& run, const Support& support) {
                     pairs, count("unknown_users"), count("unknown_items"), count("repeated")),
         run.support,
         "users and items must have a vector: those of the scenario directory that the "
-        "model was trained with, by the same ids");
+        "model was trained with, by the same ids, or with --world those of a dataset");
   }
   if (support.scenario.candidates.size() < 2) {
     throw Error(Kind::kBadInput, "all interactions are of one item: there is no other to rank",
@@ -179,7 +188,8 @@ ModelRecord run_few_shot_training(const FewShotRun& run) {
 Json run_adaptation(const AdaptRun& run) {
   const auto start = std::chrono::steady_clock::now();
   few_shot_run::refuse_existing(run.out, run.force);
-  const LoadedFewShot loaded = load_few_shot(run.model);
+  LoadedFewShot loaded = load_few_shot(run.model);
+  if (!run.world.empty()) few_shot_run::move_to(run, loaded);
   const few_shot_run::Support support = few_shot_run::read_scenario(run, loaded);
   few_shot_run::check_scenario(run, support);
   for (const auto& [what, count] : support.left_out.items()) {

@@ -46,8 +46,11 @@ struct AdaptRun {
   std::string model;    // few-shot model directory
   std::string support;  // delimited file with the columns user and item
   std::string items;    // file of candidate ids, one a line; empty: the items of `support`
-  std::string name;     // of the scenario; empty: the file's
-  std::string out;      // directory to write
+  std::string world;    // dataset directory whose users and items have universal vectors; or empty
+  std::string universal;     // the model of these vectors; empty: where it was at training
+  std::string text_vectors;  // item vectors of `world`; empty: the only ones
+  std::string name;          // of the scenario; empty: the file's
+  std::string out;           // directory to write
   std::string user_column;
   std::string item_column;
   OptionValues reading;  // further options of the csv reader, but its columns
@@ -59,8 +62,9 @@ struct AdaptRun {
 // {"model","scenario","support","candidates","left_out":{…},"adaptation":{steps…},"seconds"}.
 // Repeated pairs count once. Pairs of users or items without a vector are left out and counted, and
 // rows that bad_rows=skip passes over are counted too.
-// Errors: Error{kBadInput} when fewer than two pairs are left, or fewer than two candidates (no
-// negative could be drawn).
+// With `world`, its users and items take the place of the scenarios' that the model was trained
+// with (frozen_vectors.h, universal_vectors). Errors: Error{kBadInput} when fewer than two pairs
+// are left, or fewer than two candidates (no negative could be drawn).
 Json run_adaptation(const AdaptRun& run);
 
 }  // namespace kindling

@@ -183,7 +183,8 @@ FrozenVectors learn_als(const ScenarioSet& set, const FrozenOptions& options, co
 }
 
 // A user's vector comes from the source history: the scenarios' pairs stay out of it [S4].
-FrozenVectors take_universal(const ScenarioSet& set, const FrozenOptions& options,
+// `directory`: the world's.
+FrozenVectors take_universal(const Dataset& world, const FrozenOptions& options,
                              const std::string& directory) {
   if (options.model.empty()) {
     throw Error(Kind::kBadOption, "universal vectors come from a trained model", "model",
@@ -196,13 +197,12 @@ FrozenVectors take_universal(const ScenarioSet& set, const FrozenOptions& option
                 fmt::format("{} has no vectors of users and items", loaded.record.model),
                 options.model);
   }
-  const ItemVectors texts =
-      open_item_vectors(directory + "/world", options.text_vectors, set.world);
+  const ItemVectors texts = open_item_vectors(directory, options.text_vectors, world);
   check_vectors(loaded.record, texts);
-  const Domain domain{&set.world, &texts};
-  std::vector<Query> queries(set.world.user_count());
+  const Domain domain{&world, &texts};
+  std::vector<Query> queries(world.user_count());
   for (UserId user = 0; user < queries.size(); ++user) {
-    const auto history = set.world.history(user);
+    const auto history = world.history(user);
     // Target-only users have no other history than that of the scenarios.
     queries[user].history = history;
   }
@@ -239,9 +239,9 @@ Matrix with_column(const Matrix& rows, const std::vector<double>& values) {
 
 // What an item's bias would learn from the same interactions: ln(1 + count), mean 0 and deviation 1
 // over the items that have any.
-void append_popularity(const ScenarioSet& set, FrozenVectors& vectors) {
-  std::vector<double> counts(set.world.item_count(), 0.0);
-  for (const auto& [user, item] : interactions_of(set.world)) counts[item] += 1.0;
+void append_popularity(const Dataset& world, FrozenVectors& vectors) {
+  std::vector<double> counts(world.item_count(), 0.0);
+  for (const auto& [user, item] : interactions_of(world)) counts[item] += 1.0;
   double sum = 0.0;
   double squares = 0.0;
   double known = 0.0;
@@ -258,6 +258,15 @@ void append_popularity(const ScenarioSet& set, FrozenVectors& vectors) {
   for (double& count : counts) count = count > 0.0 ? (count - mean) * scale : -mean * scale;
   vectors.users = with_column(vectors.users, std::vector<double>(vectors.users.rows(), 1.0));
   vectors.items = with_column(vectors.items, counts);
+}
+
+// What every method's vectors go through.
+void finish(const Dataset& world, const FrozenOptions& options, FrozenVectors& vectors) {
+  if (options.length > 0.0) {
+    scale_rows(vectors.users, options.length);
+    scale_rows(vectors.items, options.length);
+  }
+  if (options.popularity) append_popularity(world, vectors);
 }
 
 Json recipe_of(const ScenarioSet& set, const FrozenOptions& options) {
@@ -283,14 +292,36 @@ FrozenVectors make_frozen_vectors(const ScenarioSet& set, const FrozenOptions& o
   } else if (options.method == "als") {
     vectors = frozen::learn_als(set, options, rng);
   } else {
-    vectors = frozen::take_universal(set, options, directory);
+    vectors = frozen::take_universal(set.world, options, directory + "/world");
   }
-  if (options.length > 0.0) {
-    frozen::scale_rows(vectors.users, options.length);
-    frozen::scale_rows(vectors.items, options.length);
-  }
-  if (options.popularity) frozen::append_popularity(set, vectors);
+  frozen::finish(set.world, options, vectors);
   vectors.recipe = frozen::recipe_of(set, options);
+  return vectors;
+}
+
+FrozenVectors universal_vectors(const Dataset& world, const std::string& directory,
+                                const Json& recipe, const std::string& model,
+                                const std::string& text_vectors) {
+  FrozenOptions options;
+  options_from_json(options, recipe.at("options"));
+  if (options.method != "universal") {
+    throw Error(
+        Kind::kBadOption,
+        fmt::format("the model knows users and items by {} vectors, which only those of its "
+                    "scenarios have",
+                    options.method),
+        "--world", "train it with --vectors universal");
+  }
+  if (!model.empty()) options.model = model;
+  options.text_vectors = text_vectors;
+  FrozenVectors vectors = frozen::take_universal(world, options, directory);
+  if (sha256_file(options.model + "/manifest.json") != recipe.at("model_manifest")) {
+    throw Error(Kind::kBadOption, "not the model that made the few-shot model's vectors",
+                options.model, "name that one with --universal DIR");
+  }
+  frozen::finish(world, options, vectors);
+  vectors.recipe = recipe;
+  vectors.recipe["world"] = world.fingerprint();
   return vectors;
 }
 

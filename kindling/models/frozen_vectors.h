@@ -73,8 +73,18 @@ struct FrozenOptions {
 FrozenVectors make_frozen_vectors(const ScenarioSet& set, const FrozenOptions& options,
                                   const std::string& directory = {});
 
-// The same through <directory>/vectors/<key>.safetensors; the key is a hash of the scenarios'
-// fingerprint and the options (and the model's files). A damaged file is made again.
+// Vectors by the recipe of universal ones for the users and items of another dataset directory,
+// which holds their text vectors (`text_vectors`: their name; empty: the only ones): new users and
+// items have one too. Popularity is that of `world`. `model`: where the model of text vectors is
+// now; empty: where it was. Errors: Error{kBadOption} for a recipe of other vectors, or when the
+// model is not the one that made them.
+FrozenVectors universal_vectors(const Dataset& world, const std::string& directory,
+                                const Json& recipe, const std::string& model = {},
+                                const std::string& text_vectors = {});
+
+// The same as make_frozen_vectors through <directory>/vectors/<key>.safetensors; the key is a hash
+// of the scenarios' fingerprint and the options (and the model's files). A damaged file is made
+// again.
 FrozenVectors cached_frozen_vectors(const ScenarioSet& set, const FrozenOptions& options,
                                     const std::string& directory);
 

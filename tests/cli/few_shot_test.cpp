@@ -139,6 +139,41 @@ TEST_F(FewShotProgram, UniversalVectorsComeFromAModelOfTextVectors) {
   ASSERT_EQ(evaluated.code, 0) << evaluated.err;
   const Json recipe = parse_json(evaluated.out, "stdout")["frozen_vectors"]["options"];
   EXPECT_EQ(recipe["method"], "universal");
+
+  // Users and items that the scenarios do not have: a dataset of their own.
+  dir_->write("new/events.csv", "user,item\nn0,old\nn1,old\nn1,z0\nn2,z1\n");
+  dir_->write("new/items.csv", "item,title\nold,Title t0x1\nz0,Title s0x0\nz1,Title e1x2\n");
+  const std::string fresh = dir_->file("new-data");
+  const auto import = [&](const std::string& out) {
+    ASSERT_EQ(
+        run_kindling({"import", "csv", dir_->file("new/events.csv"), dir_->file("new/items.csv"),
+                      "--min-user-length", "0", "--out", out, "-q"})
+            .code,
+        0);
+  };
+  import(fresh);
+  ASSERT_EQ(run_kindling({"embed", fresh, "--encoder", "hash", "--set", "dim=16", "-q"}).code, 0);
+  const std::string pairs = dir_->write("new.csv", "user,item\nn0,z0\nn1,z1\nn2,z0\nu0,z1\n");
+  const auto adapt_to = [&](const std::string& learner, std::vector<std::string> more) {
+    more.insert(more.begin(), {"adapt", learner, "--scenario", pairs, "--world", fresh, "--json",
+                               "--force", "--out", dir_->file("new-shop")});
+    return run_kindling(more);
+  };
+
+  const Outcome adapted = adapt_to(dir_->file("universal"), {});
+  ASSERT_EQ(adapted.code, 0) << adapted.err;
+  const Json document = parse_json(adapted.out, "stdout");
+  EXPECT_EQ(document["support"], 3);
+  EXPECT_EQ(document["left_out"]["unknown_users"], 1);  // u0 is of the scenarios, not of new-data
+  EXPECT_EQ(
+      run_kindling({"recommend", dir_->file("new-shop"), "--user", "n2", "--k", "1", "-q"}).code,
+      0);
+
+  const Outcome learnt = adapt_to(FewShotProgram::model(), {});
+  EXPECT_EQ(learnt.code, 2);
+  EXPECT_THAT(learnt.err, HasSubstr("bpr vectors, which only those of its scenarios have"));
+  const Outcome moved = adapt_to(dir_->file("universal"), {"--universal", model + "-gone"});
+  EXPECT_EQ(moved.code, 2) << moved.err;
 }
 
 TEST_F(FewShotProgram, AMetaLearnerWritesTheRecordOfItsSteps) {
