@@ -121,7 +121,7 @@ Json overtake_entry(const ExperimentPlan& plan, const FinishedCells& cells, cons
   Overtaking found;
   for (std::size_t seed = 0; !levels.empty(); ++seed) {
     const auto curve = seed_curve(plan, cells, pair, encoder, oracle.label, metric, seed);
-    if (curve.empty()) break;
+    if (curve.size() < plan.sweep.values.size()) break;  // unfinished: it says nothing yet
     found.most = std::max(found.most, curve.back().first);
     const auto at = crossing(curve, levels[std::min(seed, levels.size() - 1)]);
     if (at) {

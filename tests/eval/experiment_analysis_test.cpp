@@ -1,5 +1,6 @@
 // What an experiment computes from its finished cells: where oracles overtake, and what is chosen
 // without looking at the target.
+#include <cmath>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -46,6 +47,7 @@ class Analysis : public ::testing::Test {
     run.out = dir_.path();
     cells_ = plan_cells(plan_, prepared, run);
     for (const PlannedCell& cell : cells_) {
+      if (std::isnan(value(cell))) continue;  // not run yet
       Json document = {{"metrics", {{"ndcg@20", value(cell)}}}, {"more", Json::object()}};
       // A set holds a little more than was asked for: its last user is kept whole.
       if (cell.step) document["more"]["interactions"] = plan_.sweep.values[*cell.step] + 2;
@@ -99,6 +101,14 @@ TEST_F(Analysis, CountsTheSeedsThatNeverOvertake) {
   });
 
   EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "57 (1 of 2 seeds never)");
+}
+
+TEST_F(Analysis, SaysNothingOfASweepThatIsNotFinished) {
+  const Json document = run(swept_plan(), [](const PlannedCell& cell) {
+    return cell.step && *cell.step == 0 ? std::nan("") : 0.5;
+  });
+
+  EXPECT_TRUE(document["analyses"][0]["values"].empty());
 }
 
 TEST_F(Analysis, PlacesASweptRowAtWhatWasLearnt) {
