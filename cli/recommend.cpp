@@ -15,6 +15,8 @@ namespace kindling::cli {
 
 namespace {
 
+constexpr int kMostItems = 1'000'000;
+
 void print_list(const RecommendRun& run, const std::vector<RecommendedItem>& list, bool json) {
   if (json) {
     Json items = Json::array();
@@ -44,13 +46,23 @@ void add_recommend(CLI::App& app, Common& common) {
   verb->add_option("--items", run->items, "dataset directory with the items");
   verb->add_option("--history", *history, "item ids, oldest first, comma separated; may be empty");
   verb->add_option("--user", *user, "user id, for an adapted few-shot model");
-  verb->add_option("--k", run->k, "how many items")->check(not_negative())->capture_default_str();
+  verb->add_option("--k", run->k, "how many items")
+      ->check(CLI::Range(1, kMostItems))
+      ->capture_default_str();
   verb->add_option("--vectors", run->vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_flag("--keep-seen", run->keep_seen, "items of the history may be recommended again");
   add_common(*verb, common);
   verb->callback([run, history, user, &common] {
     if (!user->empty()) {
+      for (const auto& [flag, given] :
+           {std::pair("--history", !history->empty()), std::pair("--items", !run->items.empty()),
+            std::pair("--vectors", !run->vectors.empty())}) {
+        if (given) {
+          throw Error(Kind::kBadOption, "has no meaning beside --user", flag,
+                      "an adapted model knows its users, their items and its candidates");
+        }
+      }
       print_list(*run, recommend_adapted(run->model, *user, run->k, run->keep_seen), common.json);
       return;
     }

@@ -198,6 +198,19 @@ TEST_F(FewShotProgram, AMetaLearnerWritesTheRecordOfItsSteps) {
   EXPECT_EQ(run_kindling({"recommend", dir_->file("campaign"), "--user", "u5", "--json"}).code, 0);
 }
 
+TEST_F(FewShotProgram, RecommendRefusesWhatAnAdaptedModelDoesNotRead) {
+  ASSERT_EQ(adapt("user,item\nu0,e0x0\nu1,e0x1\nu2,e0x4\n").code, 0);
+
+  for (const auto& [flag, value] :
+       {std::pair("--history", "e0x0"), std::pair("--items", "somewhere")}) {
+    const Outcome outcome =
+        run_kindling({"recommend", dir_->file("adapted"), "--user", "u0", flag, value});
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr(std::string(flag) + ": has no meaning beside --user"));
+  }
+  EXPECT_EQ(run_kindling({"recommend", dir_->file("adapted"), "--user", "u0", "--k", "0"}).code, 2);
+}
+
 TEST_F(FewShotProgram, AUserWhoHasAllCandidatesGetsNoneOrAllOfThem) {
   const Outcome adapted = adapt("user,item\nu0,e0x0\nu0,e0x1\nu0,e0x4\n");
   ASSERT_EQ(adapted.code, 0) << adapted.err;
