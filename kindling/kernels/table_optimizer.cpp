@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kindling/base/error.h"
+#include "kindling/kernels/dot.h"
 
 namespace kindling::kernels {
 
@@ -40,19 +41,6 @@ void coast(float* p, float* m, float* v, std::size_t width, std::int64_t first, 
     m[i] = mb[i];
     v[i] = vb[i];
   }
-}
-
-// Σ a[i] b[i], sixteen sums at a time.
-float inner_product(const float* a, const float* b, std::size_t count) {
-  float lanes[kBlock] = {};
-  std::size_t i = 0;
-  for (; i + kBlock <= count; i += kBlock) {
-    for (std::size_t l = 0; l < kBlock; ++l) lanes[l] += a[i + l] * b[i + l];
-  }
-  float sum = 0.0F;
-  for (; i < count; ++i) sum += a[i] * b[i];
-  for (const float lane : lanes) sum += lane;
-  return sum;
 }
 
 bool any_below(const float* values, std::size_t count, float bound) {
@@ -105,7 +93,7 @@ TableOptimizer::Coasting TableOptimizer::coasting(std::int64_t first, std::int64
   const auto start = static_cast<std::size_t>(first) + 1;
   Coasting all = {};
   for (std::size_t n = 0; n < kTerms; ++n) {
-    all.move[n] = inner_product(fade_[n].data() + 1, pace_[n].data() + start, steps);
+    all.move[n] = dot(fade_[n].data() + 1, pace_[n].data() + start, steps);
   }
   const auto count = static_cast<double>(steps);
   all.fade_m = static_cast<float>(std::pow(options_.beta1, count));

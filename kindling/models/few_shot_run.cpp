@@ -189,7 +189,13 @@ Json run_adaptation(const AdaptRun& run) {
   const auto start = std::chrono::steady_clock::now();
   few_shot_run::refuse_existing(run.out, run.force);
   LoadedFewShot loaded = load_few_shot(run.model);
-  if (!run.world.empty()) few_shot_run::move_to(run, loaded);
+  if (!run.world.empty()) {
+    few_shot_run::move_to(run, loaded);
+  } else if (!run.universal.empty() || !run.text_vectors.empty()) {
+    throw Error(Kind::kBadOption, "has a meaning with --world only",
+                run.universal.empty() ? "--vectors" : "--universal",
+                "name the dataset of the new users and items with --world DIR");
+  }
   const few_shot_run::Support support = few_shot_run::read_scenario(run, loaded);
   few_shot_run::check_scenario(run, support);
   for (const auto& [what, count] : support.left_out.items()) {

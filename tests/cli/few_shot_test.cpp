@@ -174,6 +174,9 @@ TEST_F(FewShotProgram, UniversalVectorsComeFromAModelOfTextVectors) {
   EXPECT_THAT(learnt.err, HasSubstr("bpr vectors, which only those of its scenarios have"));
   const Outcome moved = adapt_to(dir_->file("universal"), {"--universal", model + "-gone"});
   EXPECT_EQ(moved.code, 2) << moved.err;
+  const Outcome nowhere = adapt("user,item\nu0,e0x0\nu1,e0x1\n", {"--universal", model});
+  EXPECT_EQ(nowhere.code, 2);
+  EXPECT_THAT(nowhere.err, HasSubstr("--universal: has a meaning with --world only"));
 }
 
 TEST_F(FewShotProgram, AMetaLearnerWritesTheRecordOfItsSteps) {

@@ -136,8 +136,8 @@ class Machine : public ScenarioScorer {
   }
 
   void add(const Feature& feature, std::vector<float>& sum) const {
-    for (std::size_t k = 0; k < dim_; ++k)
-      sum[k] += feature.value * machine_.factors()(feature.row, k);
+    const auto factors = machine_.factors().row(feature.row);
+    for (std::size_t k = 0; k < dim_; ++k) sum[k] += feature.value * factors[k];
   }
 
   void learn(UserId user, ItemId item, float wanted, const Options& options) {
