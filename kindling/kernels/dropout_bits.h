@@ -18,16 +18,34 @@ class DropoutBits {
 
   // Values first … first + count - 1 of the mask: 0 or 1 / (1 - p).
   void fill(std::uint64_t first, float* mask, std::size_t count) const {
-    for (std::size_t i = 0; i < count; ++i) mask[i] = kept(first + i) ? keep_ : 0.0F;
+    while (count > 0) {  // numbers with the same upper half: the loop within counts in 32 bits
+      const std::uint64_t same = (std::uint64_t{1} << 32) - (first & 0xffffffffU);
+      const auto part = static_cast<std::size_t>(same < count ? same : count);
+      fill_low(static_cast<std::uint32_t>(first),
+               mix(static_cast<std::uint32_t>(first >> 32) + high_), mask, part);
+      first += part;
+      mask += part;
+      count -= part;
+    }
   }
 
   bool kept(std::uint64_t i) const {
-    const std::uint32_t top = mix(static_cast<std::uint32_t>(i >> 32) + high_);
-    const std::uint32_t bits = mix(mix(static_cast<std::uint32_t>(i) + low_) ^ top);
-    return static_cast<std::int32_t>(bits >> 1) >= dropped_;
+    return is_kept(static_cast<std::uint32_t>(i), mix(static_cast<std::uint32_t>(i >> 32) + high_));
   }
 
  private:
+  bool is_kept(std::uint32_t low, std::uint32_t top) const {
+    return static_cast<std::int32_t>(mix(mix(low + low_) ^ top) >> 1) >= dropped_;
+  }
+  void fill_low(std::uint32_t first, std::uint32_t top, float* mask, std::size_t count) const {
+    const DropoutBits own = *this;  // a float written to the mask is no member of it
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+      const float keep = own.keep_;
+      mask[i] = own.is_kept(first + static_cast<std::uint32_t>(i), top) ? keep : 0.0F;
+    }
+  }
+
   // A 32-bit mixer of low bias (Wellons 2018, "Prospecting for hash functions").
   static std::uint32_t mix(std::uint32_t x) {
     x ^= x >> 16;

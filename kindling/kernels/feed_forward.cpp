@@ -26,31 +26,39 @@ struct Point {
   float slope;
 };
 
-inline Point relu(float x) { return {x > 0.0F ? x : 0.0F, x > 0.0F ? 1.0F : 0.0F}; }
+// Types rather than functions, and no choice inside a loop over them: what the compiler needs to
+// make vector instructions of it.
+struct Relu {
+  static Point at(float x) { return {x > 0.0F ? x : 0.0F, x > 0.0F ? 1.0F : 0.0F}; }
+};
 
-inline Point gelu_tanh(float x) {
-  // (1 + tanh(u)) / 2 is the logistic function of 2u.
-  const float square = x * x;
-  const float u = kSqrt2OverPi * x * (1.0F + kCubic * square);
-  const float s = 1.0F / (1.0F + fast_exp(-2.0F * u));
-  const float slope = 2.0F * kSqrt2OverPi * (1.0F + 3.0F * kCubic * square);
-  return {x * s, s + x * s * (1.0F - s) * slope};
-}
+struct GeluTanh {
+  static Point at(float x) {
+    // (1 + tanh(u)) / 2 is the logistic function of 2u.
+    const float square = x * x;
+    const float u = kSqrt2OverPi * x * (1.0F + kCubic * square);
+    const float s = 1.0F / (1.0F + fast_exp(-2.0F * u));
+    const float slope = 2.0F * kSqrt2OverPi * (1.0F + 3.0F * kCubic * square);
+    return {x * s, s + x * s * (1.0F - s) * slope};
+  }
+};
 
 // Φ by Abramowitz & Stegun 7.1.26, as in gelu.cpp.
-inline Point gelu(float x) {
-  const float z = std::fabs(x) * kSqrtHalf;
-  const float t = 1.0F / (1.0F + 0.3275911F * z);
-  float p = 1.061405429F;
-  p = p * t - 1.453152027F;
-  p = p * t + 1.421413741F;
-  p = p * t - 0.284496736F;
-  p = p * t + 0.254829592F;
-  const float bell = fast_exp(-z * z);
-  const float tail = 0.5F * p * t * bell;
-  const float phi = x < 0.0F ? tail : 1.0F - tail;
-  return {x < 0.0F ? x * tail : x - x * tail, phi + x * kInverseSqrt2Pi * bell};
-}
+struct Gelu {
+  static Point at(float x) {
+    const float z = std::fabs(x) * kSqrtHalf;
+    const float t = 1.0F / (1.0F + 0.3275911F * z);
+    float p = 1.061405429F;
+    p = p * t - 1.453152027F;
+    p = p * t + 1.421413741F;
+    p = p * t - 0.284496736F;
+    p = p * t + 0.254829592F;
+    const float bell = fast_exp(-z * z);
+    const float tail = 0.5F * p * t * bell;
+    const float phi = x < 0.0F ? tail : 1.0F - tail;
+    return {x < 0.0F ? x * tail : x - x * tail, phi + x * kInverseSqrt2Pi * bell};
+  }
+};
 
 class Worker {
  public:
@@ -116,29 +124,38 @@ class Worker {
   void activate(const float* middle, float* values, float* d) const {
     switch (problem_.activation) {
       case Activation::kGeluTanh:
-        return apply(middle, values, d, gelu_tanh);
+        return apply<GeluTanh>(middle, values, d);
       case Activation::kGelu:
-        return apply(middle, values, d, gelu);
+        return apply<Gelu>(middle, values, d);
       case Activation::kRelu:
-        return apply(middle, values, d, relu);
+        return apply<Relu>(middle, values, d);
     }
   }
 
   template <class F>
-  void apply(const float* middle, float* values, float* d, const F& f) const {
+  void apply(const float* middle, float* values, float* d) const {
+    if (problem_.dropout_first) {
+      apply_in_order<F, true>(middle, values, d);
+    } else {
+      apply_in_order<F, false>(middle, values, d);
+    }
+  }
+  template <class F, bool kMaskFirst>
+  void apply_in_order(const float* middle, float* values, float* d) const {
     const float* mask = mask_.data();
-    const bool first = problem_.dropout_first;
+    const std::size_t hidden = problem_.hidden;
     if (d == nullptr) {
 #pragma omp simd
-      for (std::size_t c = 0; c < problem_.hidden; ++c) {
-        values[c] = first ? f(mask[c] * middle[c]).value : mask[c] * f(middle[c]).value;
+      for (std::size_t c = 0; c < hidden; ++c) {
+        values[c] =
+            kMaskFirst ? F::at(mask[c] * middle[c]).value : mask[c] * F::at(middle[c]).value;
       }
       return;
     }
 #pragma omp simd
-    for (std::size_t c = 0; c < problem_.hidden; ++c) {
-      const Point point = f(first ? mask[c] * middle[c] : middle[c]);
-      values[c] = first ? point.value : mask[c] * point.value;
+    for (std::size_t c = 0; c < hidden; ++c) {
+      const Point point = F::at(kMaskFirst ? mask[c] * middle[c] : middle[c]);
+      values[c] = kMaskFirst ? point.value : mask[c] * point.value;
       d[c] *= mask[c] * point.slope;
     }
   }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kindling/base/parallel.h"
+#include "kindling/kernels/dropout_bits.h"
 
 namespace kindling::kernels {
 namespace {
@@ -37,6 +38,18 @@ TEST(DropoutMask, DoesNotDependOnTheThreads) {
   set_threads(before);
 
   EXPECT_EQ(alone, together);
+}
+
+TEST(DropoutMask, IsFilledAsIfValueByValueAcrossTheBorderOf32Bits) {
+  const DropoutBits bits(0x123456789abcdefULL, 0.4);
+  const std::uint64_t first = (std::uint64_t{5} << 32) - 37;
+  std::vector<float> filled(100);
+
+  bits.fill(first, filled.data(), filled.size());
+
+  for (std::size_t i = 0; i < filled.size(); ++i) {
+    EXPECT_EQ(filled[i] > 0.0F, bits.kept(first + i)) << "value " << i;
+  }
 }
 
 TEST(DropoutMask, KeepsEverythingAtZero) {
