@@ -8,6 +8,8 @@ namespace kindling::kernels {
 
 namespace {
 
+constexpr std::size_t kAhead = 6;  // triples whose rows the memory is asked for
+
 // p · (q - r), sixteen sums at a time.
 float difference_dot(const float* p, const float* q, const float* r, std::size_t dim) {
   float lanes[kLanes] = {};
@@ -29,6 +31,11 @@ double bpr_batch(const BprTriple* triples, std::size_t count, TableOptimizer& us
   double loss = 0.0;
   for (std::size_t n = 0; n < count; ++n) {
     const BprTriple& triple = triples[n];
+    if (n + kAhead < count) {
+      users.prefetch(triples[n + kAhead].user);
+      items.prefetch(triples[n + kAhead].item);
+      items.prefetch(triples[n + kAhead].negative);
+    }
     // Rows change in apply() only, so a row touched earlier in the batch is still as it was.
     float* user_gradient = users.gradient(users.touch(triple.user));
     float* item_gradient = items.gradient(items.touch(triple.item));

@@ -11,6 +11,7 @@ namespace kindling::kernels {
 namespace {
 
 constexpr std::size_t kBlock = 16;   // floats that stay in registers over many steps
+constexpr std::size_t kAhead = 8;    // rows whose memory is asked for in apply()
 constexpr double kEpsShare = 100.0;  // √v is so many times eps, or the steps are taken one by one
 
 // Steps first + 1 … last of Adam without a gradient, on `width` floats.
@@ -73,8 +74,7 @@ TableOptimizer::TableOptimizer(float* table, std::size_t rows, std::size_t dim, 
   touched_.reserve(most);
   if (options_.kind == Kind::kAdam) {
     check(options_.weight_decay == 0.0, "decay of every row is known to SGD only");
-    mean_.assign(rows * dim, 0.0F);
-    square_.assign(rows * dim, 0.0F);
+    moments_.assign(2 * rows * dim, 0.0F);
     const double root = std::sqrt(options_.beta2);
     for (std::size_t n = 0; n < kTerms; ++n) {
       pace_[n].push_back(0.0F);
@@ -117,8 +117,8 @@ void TableOptimizer::catch_up(std::uint32_t row) {
     return;
   }
   if (first == 0) return;  // never touched: no momentum
-  float* m = mean_.data() + row * dim_;
-  float* v = square_.data() + row * dim_;
+  float* m = moments(row);
+  float* v = m + dim_;
   const std::int64_t last = std::min(steps_, first + kMemory);
   const Coasting all = coasting(first, last);
   for (std::size_t at = 0; at < dim_; at += kBlock) {
@@ -144,6 +144,15 @@ void TableOptimizer::catch_up(std::uint32_t row) {
   }
 }
 
+void TableOptimizer::prefetch(std::uint32_t row) const {
+  constexpr std::size_t kLine = 16;  // floats
+  const float* p = table_ + row * dim_;
+  for (std::size_t i = 0; i < dim_; i += kLine) __builtin_prefetch(p + i, 1);
+  if (options_.kind != Kind::kAdam) return;
+  const float* m = moments_.data() + 2 * row * dim_;
+  for (std::size_t i = 0; i < 2 * dim_; i += kLine) __builtin_prefetch(m + i, 1);
+}
+
 std::size_t TableOptimizer::touch(std::uint32_t row) {
   if (slot_[row] != 0) return slot_[row] - 1;
   check((touched_.size() + 1) * dim_ <= gradients_.size(), "more rows are touched than announced");
@@ -162,8 +171,8 @@ void TableOptimizer::step_adam(std::uint32_t row, const float* g) {
   const float step = rate_.back();
   const float scale = correction_.back();
   float* p = table_ + row * dim_;
-  float* m = mean_.data() + row * dim_;
-  float* v = square_.data() + row * dim_;
+  float* m = moments(row);
+  float* v = m + dim_;
   for (std::size_t i = 0; i < dim_; ++i) {
     m[i] = beta1 * m[i] + (1.0F - beta1) * g[i];
     v[i] = beta2 * v[i] + (1.0F - beta2) * g[i] * g[i];
@@ -187,6 +196,7 @@ void TableOptimizer::apply() {
   for (std::vector<float>& term : pace_) term.push_back(pace /= correction_.back());
   for (std::size_t slot = 0; slot < touched_.size(); ++slot) {
     const std::uint32_t row = touched_[slot];
+    if (slot + kAhead < touched_.size()) prefetch(touched_[slot + kAhead]);
     if (options_.kind == Kind::kAdam) {
       step_adam(row, gradient(slot));
     } else {

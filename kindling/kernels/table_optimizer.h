@@ -25,6 +25,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kindling/kernels/large_pages.h"
+
 namespace kindling::kernels {
 
 class TableOptimizer {
@@ -44,6 +46,8 @@ class TableOptimizer {
                  const Options& options);
 
   std::size_t touch(std::uint32_t row);
+  // Asks the memory for what touch(row) will read: rows come in no order, and each is a miss.
+  void prefetch(std::uint32_t row) const;
   const float* row(std::uint32_t row) const { return table_ + row * dim_; }
   float* gradient(std::size_t slot) { return gradients_.data() + slot * dim_; }
   std::size_t dim() const { return dim_; }
@@ -57,6 +61,7 @@ class TableOptimizer {
   void catch_up(std::uint32_t row);
   void step_adam(std::uint32_t row, const float* gradient);
   void step_sgd(std::uint32_t row, const float* gradient);
+  float* moments(std::uint32_t row) { return moments_.data() + 2 * row * dim_; }
 
   float* table_;
   std::size_t rows_;
@@ -67,10 +72,10 @@ class TableOptimizer {
   std::vector<std::uint32_t> slot_;     // [rows] slot + 1 in the running step, else 0
   std::vector<std::uint32_t> touched_;  // rows of the running step
   std::vector<float> gradients_;        // [most, dim]
-  std::vector<float> mean_;             // [rows, dim] Adam's m
-  std::vector<float> square_;           // [rows, dim] Adam's v
-  std::vector<float> rate_;             // [steps + 1] lr / (1 - beta1^t)
-  std::vector<float> correction_;       // [steps + 1] 1 / sqrt(1 - beta2^t)
+  // [rows, 2, dim] Adam's m and v; a row's lie side by side
+  std::vector<float, LargePages<float>> moments_;
+  std::vector<float> rate_;        // [steps + 1] lr / (1 - beta1^t)
+  std::vector<float> correction_;  // [steps + 1] 1 / sqrt(1 - beta2^t)
   // The moves of steps without a gradient, for eps to the power 0, 1 and 2: fade_[n][j] is
   // (beta1/√beta2)^j (eps/√beta2^j)^n, pace_[n][t] is rate_[t] / correction_[t]^(n + 1).
   static constexpr std::size_t kTerms = 3;
