@@ -36,10 +36,7 @@ constexpr std::int64_t kLength = 50;
 constexpr int kBatches = 5;  // the first for the check
 constexpr int kRounds = 5;
 
-struct Batch {
-  PackedItems inputs;
-  std::vector<std::int64_t> candidates;  // [N, 2]: the target, a negative
-};
+using Batch = kindling::sasrec::TrainingBatch;
 
 Batch make_batch(bool full, Rng rng) {
   Batch batch;
@@ -80,28 +77,20 @@ kindling::sasrec::Options source_options() {
 
 class Ours {
  public:
-  Ours() : net_(source_options(), kItems, Rng(17)) {
-    std::vector<kindling::train::Parameter> parameters;
-    for (const auto& named : net_.named_parameters()) {
-      parameters.push_back({named.key(), named.value()});
-    }
-    optimizer_ = kindling::train::make_optimizer(
-        {.kind = "adam", .learning_rate = 1e-3, .eps = 1e-8, .beta1 = 0.9, .beta2 = 0.98},
-        parameters);
-  }
+  Ours()
+      : net_(source_options(), kItems, Rng(17)),
+        optimizer_(kindling::sasrec::make_adam(source_options(), net_)) {}
 
-  // Gradients lie in the parameters afterwards.
+  // Gradients lie in the parameters afterwards, those of the items' rows in rows().
   double loss(const Batch& batch) {
     Rng masks(++steps_);
-    const torch::Tensor states = net_.states(batch.inputs, masks);
-    const torch::Tensor among =
-        kindling::nn::index_tensor(batch.candidates, torch::kCPU).view({batch.inputs.steps(), 2});
-    const torch::Tensor mean = kindling::sasrec::pair_loss(states, net_.output_items(), among);
+    const torch::Tensor mean = kindling::sasrec::training_loss(net_, batch, rows_, masks);
     mean.backward();
     return mean.item<double>();
   }
   void step(const Batch& batch) {
     loss(batch);
+    rows_.hand_over("items", *optimizer_);
     optimizer_->step();
   }
   double round(const std::vector<Batch>& batches) {
@@ -113,10 +102,21 @@ class Ours {
   const std::vector<kindling::train::Parameter>& parameters() const {
     return optimizer_->parameters();
   }
+  // Of the last loss, as large as the parameter.
+  torch::Tensor gradient(const kindling::train::Parameter& parameter) const {
+    if (parameter.name != "items") return parameter.value.grad().contiguous();
+    return torch::zeros_like(parameter.value.detach())
+        .index_copy(0, kindling::nn::index_tensor(rows_.rows(), torch::kCPU), rows_.leaf().grad());
+  }
+  void forget() {
+    net_.zero_grad();
+    rows_.clear();
+  }
 
  private:
   kindling::sasrec::Net net_;
   std::unique_ptr<kindling::train::Optimizer> optimizer_;
+  kindling::TableRows rows_{static_cast<std::size_t>(kItems)};
   std::uint64_t steps_ = 0;
 };
 
@@ -164,7 +164,7 @@ void write_problem(const std::filesystem::path& directory, const Ours& ours,
 double largest_difference(const std::filesystem::path& directory, const Ours& ours) {
   double largest = 0.0;
   for (const auto& parameter : ours.parameters()) {
-    const torch::Tensor values = parameter.value.grad().contiguous();
+    const torch::Tensor values = ours.gradient(parameter);
     const auto size = values.abs().max().item<double>();
     const std::size_t skip =
         has_pad_row(parameter.name) ? static_cast<std::size_t>(values.size(1)) : 0;
@@ -207,7 +207,7 @@ int compare(const std::string& name, bool full) {
   const double our_loss = ours.loss(batches[0]);
   const double peer_loss = peer.ask("check");
   const double difference = largest_difference(directory, ours);
-  ours.net().zero_grad();
+  ours.forget();
   ours.net().train();
   std::filesystem::remove_all(directory);
   std::cerr << fmt::format(

@@ -115,6 +115,7 @@ class IdSequenceModel::Lesson {
                                           root_.fork("step", static_cast<std::uint64_t>(number)));
       if (loss.targets == 0) return;
       loss.mean.backward();
+      model_.after_backward(*adam_);
       const auto targets = static_cast<double>(loss.targets);
       step({loss.mean.item<double>() * targets, loss.targets});
     };

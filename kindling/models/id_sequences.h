@@ -77,6 +77,9 @@ class IdSequenceModel : public VectorRecommender {
   virtual Loss batch_loss(SequenceNet& net, std::span<const UserId> users, std::int64_t step,
                           train::Optimizer& optimizer, const Rng& rng) = 0;
 
+  // After the loss's backward, before the step.
+  virtual void after_backward(train::Optimizer&) {}
+
   std::span<const std::int64_t> items_of(UserId user) const {
     return {flat_.data() + begin_[user], begin_[user + 1] - begin_[user]};
   }

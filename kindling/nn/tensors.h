@@ -19,7 +19,8 @@
 
 namespace kindling::nn {
 
-// Gives LibTorch the thread count of base/parallel.h: the one place where it is set.
+// Gives LibTorch the thread count of base/parallel.h: the one place where it is set. Also has the C
+// library keep memory that tensors have freed.
 void use_base_threads();
 
 // [rows, cols] float32 on the memory of `matrix`, which must outlive it and is never written.

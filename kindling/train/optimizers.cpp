@@ -1,15 +1,39 @@
 #include "kindling/train/optimizers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
 #include "kindling/kernels/adagrad.h"
+#include "kindling/kernels/adam.h"
 
 namespace kindling::train {
 
 namespace {
+
+// table[rows[r]] = values[r], or 0 without values. LibTorch's index_copy and index_fill go float by
+// float.
+void set_rows(torch::Tensor& table, const torch::Tensor& rows, const torch::Tensor& values) {
+  const bool plain = table.is_cpu() && table.is_contiguous() && rows.is_contiguous() &&
+                     table.scalar_type() == torch::kFloat32;
+  if (!plain || (values.defined() && !values.is_contiguous())) {
+    if (values.defined()) table.index_copy_(0, rows, values);
+    if (!values.defined()) table.index_fill_(0, rows, 0.0);
+    return;
+  }
+  const auto width = static_cast<std::size_t>(table.numel() / table.size(0));
+  const auto* index = rows.data_ptr<std::int64_t>();
+  for (std::int64_t r = 0; r < rows.numel(); ++r) {
+    float* row = table.data_ptr<float>() + static_cast<std::size_t>(index[r]) * width;
+    if (values.defined()) {
+      std::copy_n(values.data_ptr<float>() + static_cast<std::size_t>(r) * width, width, row);
+    } else {
+      std::fill_n(row, width, 0.0F);
+    }
+  }
+}
 
 class Sgd : public Optimizer {
  public:
@@ -30,8 +54,7 @@ class Adagrad : public Optimizer {
  private:
   std::vector<std::string> state_names() const override { return {"sum"}; }
   void update(Update now, std::vector<torch::Tensor>& state) override {
-    const bool packed = now.p.is_contiguous() && now.g.is_contiguous() && state[0].is_contiguous();
-    if (packed && now.p.is_cpu() && now.p.scalar_type() == torch::kFloat32) {
+    if (in_one_pass(now, state)) {
       kernels::AdagradStep step;
       step.rate = static_cast<float>(options_.learning_rate);
       step.epsilon = static_cast<float>(options_.eps);
@@ -56,6 +79,7 @@ class Adam : public Optimizer {
   std::vector<std::string> state_names() const override { return {"mean", "square"}; }
   void update(Update now, std::vector<torch::Tensor>& state) override {
     const double lr = options_.learning_rate;
+    if (in_one_pass(now, state)) return fused(now, state);
     if (decoupled_) {
       now.p.mul_(1.0 - lr * now.decay);
     } else {
@@ -68,6 +92,22 @@ class Adam : public Optimizer {
     const double root_scale = std::sqrt(1.0 - std::pow(options_.beta2, steps));
     const torch::Tensor divisor = state[1].sqrt().div_(root_scale).add_(options_.eps);
     now.p.addcdiv_(state[0], divisor, -lr / mean_scale);
+  }
+
+  void fused(Update now, std::vector<torch::Tensor>& state) const {
+    kernels::AdamStep step;
+    step.rate = static_cast<float>(options_.learning_rate);
+    step.beta1 = static_cast<float>(options_.beta1);
+    step.beta2 = static_cast<float>(options_.beta2);
+    step.epsilon = static_cast<float>(options_.eps);
+    step.step = now.step_count;
+    if (decoupled_) {
+      if (now.decay != 0.0) now.p.mul_(1.0 - options_.learning_rate * now.decay);
+    } else {
+      step.decay = static_cast<float>(now.decay);
+    }
+    kernels::adam(now.p.data_ptr<float>(), now.g.data_ptr<float>(), state[0].data_ptr<float>(),
+                  state[1].data_ptr<float>(), static_cast<std::size_t>(now.p.numel()), step);
   }
 
   bool decoupled_;
@@ -93,6 +133,9 @@ void Optimizer::make_state() {
 void Optimizer::add_rows(const std::string& parameter, torch::Tensor rows, torch::Tensor gradient) {
   for (std::size_t index = 0; index < parameters_.size(); ++index) {
     if (parameters_[index].name != parameter) continue;
+    const bool again = std::any_of(row_gradients_.begin(), row_gradients_.end(),
+                                   [&](const RowGradient& r) { return r.parameter == index; });
+    check(!again || !parameters_[index].whole, "a whole parameter has one row gradient a step");
     row_gradients_.push_back({index, std::move(rows), std::move(gradient)});
     return;
   }
@@ -127,7 +170,13 @@ void Optimizer::step() {
   make_state();
   ++steps_;
   for (std::size_t index = 0; index < parameters_.size(); ++index) step_dense(index);
-  for (const RowGradient& rows : row_gradients_) step_rows(rows);
+  for (const RowGradient& rows : row_gradients_) {
+    if (parameters_[rows.parameter].whole) {
+      step_whole(rows);
+    } else {
+      step_rows(rows);
+    }
+  }
   row_gradients_.clear();
 }
 
@@ -151,6 +200,16 @@ void Optimizer::step_rows(const RowGradient& row_gradient) {
   for (std::size_t part = 0; part < state.size(); ++part) {
     whole[part].index_copy_(0, row_gradient.rows, state[part]);
   }
+}
+
+void Optimizer::step_whole(const RowGradient& row_gradient) {
+  const Parameter& parameter = parameters_[row_gradient.parameter];
+  zeros_.resize(parameters_.size());
+  torch::Tensor& whole = zeros_[row_gradient.parameter];
+  if (!whole.defined()) whole = torch::zeros_like(parameter.value.detach());
+  set_rows(whole, row_gradient.rows, row_gradient.gradient);
+  update({parameter.value, whole, parameter.decay, steps_}, state_[row_gradient.parameter]);
+  set_rows(whole, row_gradient.rows, torch::Tensor());
 }
 
 Tensors Optimizer::state() const {
@@ -193,6 +252,13 @@ void Optimizer::load_state(const Tensors& state) {
       state_[index][part].copy_(saved);
     }
   }
+}
+
+bool Optimizer::in_one_pass(const Update& now, const std::vector<torch::Tensor>& state) {
+  const auto packed = [](const torch::Tensor& tensor) {
+    return tensor.is_contiguous() && tensor.is_cpu() && tensor.scalar_type() == torch::kFloat32;
+  };
+  return packed(now.p) && packed(now.g) && std::all_of(state.begin(), state.end(), packed);
 }
 
 void Optimizer::add_decay(Update& now) {

@@ -7,7 +7,8 @@
 //
 // Adagrad: acc += g²; p -= lr · g / (√acc + eps), acc_0 = 0; eps stands outside the root [Z19].
 // Row gradients touch only their rows of the parameter and of its state (Adam's moments of other
-// rows do not decay: "lazy" Adam). A parameter without gradient is left alone.
+// rows do not decay: "lazy" Adam), unless the parameter is `whole`. A parameter without gradient is
+// left alone.
 // Errors: Error{kCorrupt} when a saved state does not fit the parameters.
 #pragma once
 
@@ -35,6 +36,9 @@ struct Parameter {
   // λ of a penalty (λ/2)‖p‖²: its gradient λp joins the loss's before the accumulators see it
   // [Z14]; adamw takes it from the weights directly. Not applied to row gradients.
   double decay = 0.0;
+  // Row gradients stand for a whole gradient that is zero in the other rows: the step is that of
+  // the dense optimiser, which moves every row by its momentum and decays it.
+  bool whole = false;
 };
 
 using Tensors = std::vector<std::pair<std::string, torch::Tensor>>;
@@ -72,6 +76,8 @@ class Optimizer {
     double decay;
     std::int64_t step_count;
   };
+  // Whether the kernels' loops can do the update.
+  static bool in_one_pass(const Update& now, const std::vector<torch::Tensor>& state);
   // Out of place: LibTorch may share a gradient between parameters.
   static void add_decay(Update& now);
   virtual void update(Update now, std::vector<torch::Tensor>& state) = 0;
@@ -87,10 +93,12 @@ class Optimizer {
   void make_state();
   void step_dense(std::size_t index);
   void step_rows(const RowGradient& row_gradient);
+  void step_whole(const RowGradient& row_gradient);
 
   std::vector<Parameter> parameters_;
   std::vector<std::vector<torch::Tensor>> state_;  // [parameter][state name]; empty until needed
   std::vector<RowGradient> row_gradients_;
+  std::vector<torch::Tensor> zeros_;  // [parameter] where a row gradient becomes a whole one
   std::int64_t steps_ = 0;
 };
 

@@ -67,6 +67,27 @@ TEST(SasRecNet, SequencesOfABatchDoNotSeeEachOther) {
   EXPECT_TRUE(torch::allclose(together.narrow(0, 3, 2), alone, 1e-5, 1e-6));
 }
 
+// Of the rows that a step reads, as of the whole table.
+TEST(SasRecNet, TrainingLossHasTheGradientOfTheWholeTable) {
+  sasrec::Net net(small_net(), 20, Rng(3));
+  net.eval();
+  const sasrec::TrainingBatch batch{packed({{4, 7, 4}, {9}}, 6), {7, 1, 4, 19, 2, 7, 3, 9}};
+  TableRows rows(20);
+  Rng none(0);
+
+  const torch::Tensor loss = sasrec::training_loss(net, batch, rows, none);
+  loss.backward();
+  const torch::Tensor whole_loss =
+      sasrec::pair_loss(net.states(batch.inputs, none), net.output_items(),
+                        nn::index_tensor(batch.candidates, torch::kCPU).view({4, 2}));
+  whole_loss.backward();
+
+  EXPECT_FLOAT_EQ(loss.item<float>(), whole_loss.item<float>());
+  const torch::Tensor spread = torch::zeros({20, 8}).index_copy(
+      0, nn::index_tensor(rows.rows(), torch::kCPU), rows.leaf().grad());
+  EXPECT_TRUE(torch::allclose(spread, net.output_items().grad(), 1e-5, 1e-7));
+}
+
 TEST(PairLoss, AveragesNegativesAndPositions) {
   const torch::Tensor states = torch::tensor({{1.0F, 0.0F}, {0.0F, 2.0F}});
   const torch::Tensor items = torch::tensor({{1.0F, 1.0F}, {3.0F, -1.0F}, {-1.0F, 0.5F}});

@@ -106,6 +106,49 @@ TEST(AdamW, DecaysTheWeightsDirectly) {
   expect_values(p, {2.0F * 0.95F - 0.1F});
 }
 
+// Every row moves by its momentum, whether or not a step reads it.
+TEST(Optimizer, RowGradientsOfAWholeParameterTakeTheDenseStep) {
+  for (const char* kind : {"sgd", "adagrad", "adam", "adamw"}) {
+    torch::Tensor dense = torch::ones({4, 3});
+    torch::Tensor rows = torch::ones({4, 3});
+    const OptimizerOptions options{.kind = kind, .learning_rate = 0.1};
+    const auto by_tensor = make_optimizer(options, {{"p", dense, 0.01}});
+    const auto by_rows = make_optimizer(options, {{"p", rows, 0.01, /*whole=*/true}});
+
+    for (int step = 0; step < 4; ++step) {
+      const torch::Tensor some = torch::tensor({step % 3, 3}, torch::kInt64);
+      const torch::Tensor gradient = torch::cos(torch::arange(6) + step).view({2, 3});
+      dense.mutable_grad() = torch::zeros({4, 3}).index_copy(0, some, gradient);
+      by_tensor->step();
+      by_rows->add_rows("p", some, gradient.clone());
+      by_rows->step();
+    }
+
+    EXPECT_TRUE(torch::equal(dense, rows)) << kind;
+  }
+}
+
+// The kernel of one pass against LibTorch's operations, which take what is not contiguous.
+TEST(Adam, TheOnePassIsTheChainOfOperations) {
+  for (const char* kind : {"adam", "adamw"}) {
+    torch::Tensor packed = torch::ones({5, 4});
+    torch::Tensor strided = torch::ones({4, 5}).t();
+    const OptimizerOptions options{.kind = kind, .learning_rate = 0.1, .eps = 1e-8};
+    const auto one = make_optimizer(options, {{"p", packed, 0.1}});
+    const auto chain = make_optimizer(options, {{"p", strided, 0.1}});
+
+    for (int step = 0; step < 5; ++step) {
+      const torch::Tensor gradient = torch::cos(torch::arange(20) * (step + 1)).view({5, 4});
+      packed.mutable_grad() = gradient.clone();
+      strided.mutable_grad() = gradient.clone();
+      one->step();
+      chain->step();
+    }
+
+    EXPECT_TRUE(torch::allclose(packed, strided, 1e-5, 1e-6)) << kind;
+  }
+}
+
 TEST(Optimizer, LeavesParametersWithoutGradientAlone) {
   torch::Tensor p = leaf({1});
   torch::Tensor q = leaf({1});

@@ -15,7 +15,7 @@ std::span<const Event> kept_events(std::span<const Event> history, std::int64_t 
   return history.last(std::min(history.size(), static_cast<std::size_t>(max_length - 1)));
 }
 
-std::int64_t place_of(std::int64_t row, RowMap* map) {
+std::int64_t place_of(std::int64_t row, TableRows* map) {
   return map == nullptr ? row : map->add(row);
 }
 
@@ -32,11 +32,6 @@ std::size_t beginning_of(std::size_t kept, Rng& rng) {
 }
 
 }  // namespace
-
-void RowMap::clear() {
-  for (const std::int64_t row : rows_) place_[static_cast<std::size_t>(row)] = -1;
-  rows_.clear();
-}
 
 TestItems leaked_items(const std::string& negatives_exclude, const TrainTask& task) {
   if (negatives_exclude == "training") return {};
@@ -93,7 +88,7 @@ std::int64_t DomainData::draw_negative(UserId user, bool popular, Rng& rng) cons
 }
 
 void push_encoder(std::span<const Event> history, std::int64_t items, std::int64_t max_length,
-                  RowMap* map, PackedRows& rows) {
+                  TableRows* map, PackedRows& rows) {
   for (const Event& event : kept_events(history, max_length)) {
     rows.ids.push_back(place_of(event.item, map));
   }
@@ -102,7 +97,7 @@ void push_encoder(std::span<const Event> history, std::int64_t items, std::int64
 }
 
 void push_decoder(std::span<const Event> history, std::int64_t items, std::int64_t max_length,
-                  bool with_last, RowMap* map, PackedRows& rows) {
+                  bool with_last, TableRows* map, PackedRows& rows) {
   const auto kept = kept_events(history, max_length);
   rows.ids.push_back(place_of(items + 1, map));
   for (std::size_t i = 0; i + (with_last ? 0 : 1) < kept.size(); ++i) {
@@ -112,7 +107,7 @@ void push_decoder(std::span<const Event> history, std::int64_t items, std::int64
 }
 
 PackedRows encoder_rows(const DomainData& domain, std::span<const UserId> users,
-                        std::int64_t max_length, RowMap* map) {
+                        std::int64_t max_length, TableRows* map) {
   PackedRows rows;
   for (const UserId user : users) {
     push_encoder(domain.history(user), domain.items(), max_length, map, rows);
@@ -122,7 +117,7 @@ PackedRows encoder_rows(const DomainData& domain, std::span<const UserId> users,
 
 std::vector<std::int64_t> draw_candidates(const DomainData& domain, std::span<const UserId> users,
                                           std::int64_t max_length, std::int64_t negatives,
-                                          bool popular, RowMap* map, Rng rng) {
+                                          bool popular, TableRows* map, Rng rng) {
   std::vector<std::int64_t> candidates;
   for (const UserId user : users) {
     for (const Event& event : kept_events(domain.history(user), max_length)) {
@@ -136,7 +131,7 @@ std::vector<std::int64_t> draw_candidates(const DomainData& domain, std::span<co
 }
 
 DomainBatch make_domain_batch(const DomainData& domain, std::span<const UserId> users,
-                              std::int64_t max_length, std::int64_t negatives, RowMap* map,
+                              std::int64_t max_length, std::int64_t negatives, TableRows* map,
                               Rng rng) {
   DomainBatch batch;
   batch.encoder = encoder_rows(domain, users, max_length, map);
@@ -149,7 +144,7 @@ DomainBatch make_domain_batch(const DomainData& domain, std::span<const UserId> 
 }
 
 PackedRows past_rows(const DomainData& domain, std::span<const UserId> users,
-                     std::int64_t max_length, RowMap* map, Rng rng,
+                     std::int64_t max_length, TableRows* map, Rng rng,
                      std::vector<std::int64_t>& later) {
   PackedRows rows;
   std::int64_t first = 0;  // decoder row where the user's begin
@@ -165,7 +160,7 @@ PackedRows past_rows(const DomainData& domain, std::span<const UserId> users,
 }
 
 PackedRows past_and_empty_rows(const DomainData& domain, std::span<const UserId> users,
-                               std::int64_t max_length, RowMap* map, Rng rng,
+                               std::int64_t max_length, TableRows* map, Rng rng,
                                std::vector<std::int64_t>& parts) {
   PackedRows rows;
   parts.assign(1, 0);

@@ -21,32 +21,11 @@
 #include "kindling/data/dataset.h"
 #include "kindling/data/negatives.h"
 #include "kindling/models/recommender.h"
+#include "kindling/models/table_rows.h"
 
 namespace kindling::recguru {
 
-// The rows of a table that one step reads, each once, in the order of first use.
-class RowMap {
- public:
-  // `rows`: of the whole table.
-  explicit RowMap(std::size_t rows) : place_(rows, -1) {}
-
-  std::int64_t add(std::int64_t row) {
-    std::int32_t& place = place_[static_cast<std::size_t>(row)];
-    if (place < 0) {
-      place = static_cast<std::int32_t>(rows_.size());
-      rows_.push_back(row);
-    }
-    return place;
-  }
-  std::span<const std::int64_t> rows() const { return rows_; }
-  void clear();
-
- private:
-  std::vector<std::int32_t> place_;  // -1: not read yet
-  std::vector<std::int64_t> rows_;
-};
-
-// Sequences one behind the other; ids are places in a RowMap, or rows of the table without one.
+// Sequences one behind the other; ids are places in a TableRows, or rows of the table without one.
 struct PackedRows {
   std::vector<std::int64_t> offsets{0};
   std::vector<std::int64_t> ids;
@@ -90,10 +69,10 @@ class DomainData {
 
 // Appends one sequence; `map` may be null.
 void push_encoder(std::span<const Event> history, std::int64_t items, std::int64_t max_length,
-                  RowMap* map, PackedRows& rows);
+                  TableRows* map, PackedRows& rows);
 // `with_last`: a query's, with all the items; else a training sequence's, without the last.
 void push_decoder(std::span<const Event> history, std::int64_t items, std::int64_t max_length,
-                  bool with_last, RowMap* map, PackedRows& rows);
+                  bool with_last, TableRows* map, PackedRows& rows);
 
 struct DomainBatch {
   PackedRows encoder;
@@ -104,27 +83,27 @@ struct DomainBatch {
 
 // Training sequences of `users`: what encoder and decoder read, and K negatives a position.
 DomainBatch make_domain_batch(const DomainData& domain, std::span<const UserId> users,
-                              std::int64_t max_length, std::int64_t negatives, RowMap* map,
+                              std::int64_t max_length, std::int64_t negatives, TableRows* map,
                               Rng rng);
 // What the encoder reads alone.
 PackedRows encoder_rows(const DomainData& domain, std::span<const UserId> users,
-                        std::int64_t max_length, RowMap* map);
+                        std::int64_t max_length, TableRows* map);
 // The target and K negatives of each decoder row, [rows, 1 + K].
 std::vector<std::int64_t> draw_candidates(const DomainData& domain, std::span<const UserId> users,
                                           std::int64_t max_length, std::int64_t negatives,
-                                          bool popular, RowMap* map, Rng rng);
+                                          bool popular, TableRows* map, Rng rng);
 
 // What the encoder reads of a random beginning of each training sequence, at least one item where
 // there are two; `later` receives the decoder rows whose targets lie behind it.
 PackedRows past_rows(const DomainData& domain, std::span<const UserId> users,
-                     std::int64_t max_length, RowMap* map, Rng rng,
+                     std::int64_t max_length, TableRows* map, Rng rng,
                      std::vector<std::int64_t>& later);
 
 // The same beginnings, and before each of them the history of nobody: 2 sequences a user, in the
 // order of use. `parts` receives 2 · users + 1 offsets: decoder rows [parts[i], parts[i + 1]) may
 // read the user vector of sequence i, which knows none of their targets.
 PackedRows past_and_empty_rows(const DomainData& domain, std::span<const UserId> users,
-                               std::int64_t max_length, RowMap* map, Rng rng,
+                               std::int64_t max_length, TableRows* map, Rng rng,
                                std::vector<std::int64_t>& parts);
 
 // Users in random order without end: batch 0, 1, … of passes over them, each pass shuffled anew,

@@ -39,22 +39,21 @@ torch::Tensor recommendation_loss(const torch::Tensor& scores, const std::string
 }
 
 Steps::Side::Side(const Dataset& dataset, std::span<const std::vector<ItemId>> leaked,
-                  std::size_t batch_size, const Rng& rng, bool mapped)
-    : data(dataset, leaked), batches(data.users().size(), batch_size, rng) {
-  if (mapped) map.emplace(data.table_rows());
-}
+                  std::size_t batch_size, const Rng& rng)
+    : data(dataset, leaked),
+      batches(data.users().size(), batch_size, rng),
+      rows(data.table_rows()) {}
 
 Steps::Steps(const Options& options, Variant variant, Net& net, Tables& tables,
              const Dataset* source, const Dataset& target, const TestItems& leaked, const Rng& root)
     : options_(options), variant_(variant), net_(net), tables_(tables), root_(root) {
   const auto size = static_cast<std::size_t>(options.batch_size);
-  const bool lazy = options.tables == "lazy";
   sides_[kTarget] =
-      std::make_unique<Side>(target, leaked.target, size, root.fork("batches", kTarget), lazy);
+      std::make_unique<Side>(target, leaked.target, size, root.fork("batches", kTarget));
   sides_[kTarget]->data.prepare_popular(options.negatives_power);
   if (source == nullptr) return;
   sides_[kSource] =
-      std::make_unique<Side>(*source, leaked.source, size, root.fork("batches", kSource), lazy);
+      std::make_unique<Side>(*source, leaked.source, size, root.fork("batches", kSource));
   for (const SharedUser& user : kindling::shared_users(*source, target)) {
     if (!source->history(user.first).empty() && !target.history(user.second).empty()) {
       shared_.push_back(user);
@@ -84,32 +83,9 @@ std::vector<UserId> Steps::pick(int domain, std::uint64_t number) {
   return users;
 }
 
-void Steps::make_leaf(int domain) {
-  Side& side = *sides_[domain];
-  const torch::Tensor& table = tables_.of[domain];
-  if (!side.map) {
-    side.leaf = table;
-    return;
-  }
-  const torch::Tensor rows = nn::index_tensor(side.map->rows(), torch::kCPU);
-  side.leaf = table.index_select(0, rows).requires_grad_(true);
-}
-
-// After backward: the gradient of the rows goes to the optimiser, and the next step starts clean.
-void Steps::hand_over(int domain, train::Optimizer& optimizer) {
-  Side& side = *sides_[domain];
-  if (!side.map) return;
-  if (side.leaf.grad().defined()) {
-    optimizer.add_rows(kTableNames[domain], nn::index_tensor(side.map->rows(), torch::kCPU),
-                       side.leaf.grad());
-  }
-  side.leaf = torch::Tensor();
-  side.map->clear();
-}
-
 torch::Tensor Steps::reconstruction(int domain, const DomainBatch& batch, const torch::Tensor& h,
                                     Rng& rng) {
-  const torch::Tensor& table = sides_[domain]->leaf;
+  const torch::Tensor& table = leaf_of(domain);
   const torch::Tensor states = net_.decode(net_.decoder(domain), domain, table, batch.decoder, h,
                                            lengths_of(batch.encoder), rng);
   return nn::sampled_softmax_mean(
@@ -124,9 +100,9 @@ PretrainLoss Steps::pretrain(std::int64_t step, train::Optimizer& optimizer) {
     if (!sides_[domain]) continue;
     const DomainBatch batch = make_domain_batch(
         sides_[domain]->data, pick(domain, number), options_.max_length, options_.negatives,
-        map_of(domain), rng.fork("negatives", static_cast<std::uint64_t>(domain)));
-    make_leaf(domain);
-    const torch::Tensor h = net_.user_vectors(domain, sides_[domain]->leaf, batch.encoder, rng);
+        rows_of(domain), rng.fork("negatives", static_cast<std::uint64_t>(domain)));
+    take_rows(domain);
+    const torch::Tensor h = net_.user_vectors(domain, leaf_of(domain), batch.encoder, rng);
     const torch::Tensor loss = reconstruction(domain, batch, h, rng);
     loss.backward();
     result.reconstruction[domain] = loss.item<double>();
@@ -152,8 +128,8 @@ CriticLoss Steps::critic_step(std::int64_t step, std::int64_t k) {
 }
 
 torch::Tensor Steps::overlap_loss(const PackedRows& a, const PackedRows& b, Rng& rng) {
-  const torch::Tensor h_a = net_.user_vectors(kSource, sides_[kSource]->leaf, a, rng);
-  const torch::Tensor h_b = net_.user_vectors(kTarget, sides_[kTarget]->leaf, b, rng);
+  const torch::Tensor h_a = net_.user_vectors(kSource, leaf_of(kSource), a, rng);
+  const torch::Tensor h_b = net_.user_vectors(kTarget, leaf_of(kTarget), b, rng);
   const torch::Tensor square = (h_a - h_b).square();
   if (options_.overlap_loss == "mse") return square.mean();
   return square.sum(1).clamp_min(1e-24).sqrt().mean();
@@ -166,7 +142,7 @@ GeneratorLoss Steps::generator_step(std::int64_t step, train::Optimizer& optimiz
   DomainBatch batches[2];
   for (const int domain : {kSource, kTarget}) {
     batches[domain] = make_domain_batch(sides_[domain]->data, pick(domain, number),
-                                        options_.max_length, options_.negatives, map_of(domain),
+                                        options_.max_length, options_.negatives, rows_of(domain),
                                         rng.fork("negatives", static_cast<std::uint64_t>(domain)));
   }
   PackedRows common[2];
@@ -179,7 +155,7 @@ GeneratorLoss Steps::generator_step(std::int64_t step, train::Optimizer& optimiz
     }
     for (const int domain : {kSource, kTarget}) {
       common[domain] =
-          encoder_rows(sides_[domain]->data, users[domain], options_.max_length, map_of(domain));
+          encoder_rows(sides_[domain]->data, users[domain], options_.max_length, rows_of(domain));
     }
   }
   GeneratorLoss result;
@@ -190,8 +166,8 @@ GeneratorLoss Steps::generator_step(std::int64_t step, train::Optimizer& optimiz
     return loss.item<double>();
   };
   for (const int domain : {kSource, kTarget}) {
-    make_leaf(domain);
-    h[domain] = net_.user_vectors(domain, sides_[domain]->leaf, batches[domain].encoder, rng);
+    take_rows(domain);
+    h[domain] = net_.user_vectors(domain, leaf_of(domain), batches[domain].encoder, rng);
     result.reconstruction[domain] = add(reconstruction(domain, batches[domain], h[domain], rng),
                                         options_.reconstruction_weight);
   }
@@ -257,7 +233,7 @@ struct Past {
 };
 
 Past read_past(const Options& options, const DomainData& domain, std::span<const UserId> users,
-               RowMap* map, const Rng& rng) {
+               TableRows* map, const Rng& rng) {
   Past past;
   if (options.finetune_user == "past") {
     past.rows = past_rows(domain, users, options.max_length, map, rng, past.later);
@@ -279,19 +255,19 @@ FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& 
   const bool reconstructs = encodes && options_.finetune_reconstruction;
   const DomainBatch batch = make_domain_batch(side.data, users, options_.max_length,
                                               reconstructs ? options_.negatives : 0,
-                                              map_of(kTarget), rng.fork("negatives", 0));
+                                              rows_of(kTarget), rng.fork("negatives", 0));
   const std::vector<std::int64_t> wanted =
       draw_candidates(side.data, users, options_.max_length, options_.finetune_negatives, popular,
-                      map_of(kTarget), rng.fork("negatives", 1));
+                      rows_of(kTarget), rng.fork("negatives", 1));
   const Past past =
-      encodes ? read_past(options_, side.data, users, map_of(kTarget), rng.fork("past")) : Past{};
-  make_leaf(kTarget);
+      encodes ? read_past(options_, side.data, users, rows_of(kTarget), rng.fork("past")) : Past{};
+  take_rows(kTarget);
   FinetuneLoss result;
   torch::Tensor h;
   torch::Tensor total;
   if (reconstructs || whole) {
     const torch::AutoGradMode with_gradients(reconstructs || !options_.finetune_detach);
-    h = net_.user_vectors(kTarget, side.leaf, batch.encoder, rng);
+    h = net_.user_vectors(kTarget, leaf_of(kTarget), batch.encoder, rng);
   }
   if (reconstructs) {
     total = reconstruction(kTarget, batch, h, rng);
@@ -299,12 +275,12 @@ FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& 
   }
   if (encodes && !whole) {
     const torch::AutoGradMode with_gradients(!options_.finetune_detach);
-    h = net_.user_vectors(kTarget, side.leaf, past.rows, rng);
+    h = net_.user_vectors(kTarget, leaf_of(kTarget), past.rows, rng);
   }
   if (h.defined() && options_.finetune_detach) h = h.detach();
   if (h.defined()) h = nn::dropout(h, options_.user_dropout, rng);
   torch::Tensor states =
-      net_.decode(net_.recommender(), kTarget, side.leaf, batch.decoder, h,
+      net_.decode(net_.recommender(), kTarget, leaf_of(kTarget), batch.decoder, h,
                   lengths_of(whole ? batch.encoder : past.rows), rng, past.parts);
   torch::Tensor candidates = candidate_tensor(wanted, 1 + options_.finetune_negatives);
   if (!past.later.empty()) {
@@ -312,8 +288,8 @@ FinetuneLoss Steps::finetune(std::int64_t step, bool popular, train::Optimizer& 
     states = states.index_select(0, rows);
     candidates = candidates.index_select(0, rows);
   }
-  const torch::Tensor loss =
-      recommendation_loss(nn::gather_dot(states, side.leaf, candidates), options_.finetune_loss);
+  const torch::Tensor loss = recommendation_loss(
+      nn::gather_dot(states, leaf_of(kTarget), candidates), options_.finetune_loss);
   result.recommendation = loss.item<double>();
   total = total.defined() ? total + loss : loss;
   total.backward();

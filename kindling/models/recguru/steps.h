@@ -9,7 +9,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "kindling/data/domains.h"
@@ -69,17 +68,19 @@ class Steps {
  private:
   struct Side {
     Side(const Dataset& data, std::span<const std::vector<ItemId>> leaked, std::size_t batch_size,
-         const Rng& rng, bool mapped);
+         const Rng& rng);
     DomainData data;
     UserBatches batches;
-    std::optional<RowMap> map;  // with lazy tables
-    torch::Tensor leaf;         // rows of the table that this step reads, or all of it
+    TableRows rows;  // of the table, that this step reads
   };
 
   std::vector<UserId> pick(int domain, std::uint64_t number);
-  RowMap* map_of(int domain) { return sides_[domain]->map ? &*sides_[domain]->map : nullptr; }
-  void make_leaf(int domain);
-  void hand_over(int domain, train::Optimizer& optimizer);
+  TableRows* rows_of(int domain) { return &sides_[domain]->rows; }
+  void take_rows(int domain) { sides_[domain]->rows.take(tables_.of[domain]); }
+  const torch::Tensor& leaf_of(int domain) const { return sides_[domain]->rows.leaf(); }
+  void hand_over(int domain, train::Optimizer& optimizer) {
+    sides_[domain]->rows.hand_over(kTableNames[domain], optimizer);
+  }
   torch::Tensor reconstruction(int domain, const DomainBatch& batch, const torch::Tensor& h,
                                Rng& rng);
   torch::Tensor overlap_loss(const PackedRows& a, const PackedRows& b, Rng& rng);

@@ -31,11 +31,7 @@ class Run {
         root_(Rng(context.seed).fork(job.name)),
         steps_(options, job.variant, net, tables, job.source, *job.target, job.leaked,
                root_.fork("training")),
-        start_(TrainClock::now()) {
-    for (auto& table : tables_.of) {
-      if (table.defined() && options.tables == "dense") table.requires_grad_(true);
-    }
-  }
+        start_(TrainClock::now()) {}
 
   Json run() {
     if (context_.resume) resume();
@@ -72,10 +68,12 @@ class Run {
     return job_.source == nullptr ? train::Tensors{} : tensors_of(steps_.critic());
   }
 
-  static std::unique_ptr<train::Optimizer> adam(double rate, double beta1, double beta2, double eps,
-                                                const train::Tensors& tensors) {
+  std::unique_ptr<train::Optimizer> adam(double rate, double beta1, double beta2, double eps,
+                                         const train::Tensors& tensors) const {
     std::vector<train::Parameter> parameters;
-    for (const auto& [name, tensor] : tensors) parameters.push_back({name, tensor});
+    for (const auto& [name, tensor] : tensors) {
+      parameters.push_back({name, tensor, 0.0, options_.tables == "dense"});
+    }
     return train::make_optimizer(
         {.kind = "adam", .learning_rate = rate, .eps = eps, .beta1 = beta1, .beta2 = beta2},
         parameters);

@@ -79,15 +79,38 @@ Net::Net(const Options& options, std::int64_t items, const Rng& rng) : options_(
   }
 }
 
-torch::Tensor Net::states(const PackedItems& batch, Rng& rng) {
+torch::Tensor Net::states(const torch::Tensor& items, const PackedItems& batch, Rng& rng) {
   const double scale = options_.released ? 1.0 : std::sqrt(static_cast<double>(options_.dim));
   torch::Tensor x =
-      items_.index_select(0, nn::index_tensor(batch.items, torch::kCPU)) * scale +
+      items.index_select(0, nn::index_tensor(batch.items, torch::kCPU)) * scale +
       positions_.index_select(0, nn::index_tensor(batch.slots, torch::kCPU));  // [N, D]
   x = nn::dropout(x, is_training() ? options_.dropout : 0.0, rng);
   for (const auto& block : blocks_) x = block->forward(x, batch.offsets, rng);
   if (options_.released) return x;
   return torch::layer_norm(x, {options_.dim}, gain_, shift_, 1e-8);
+}
+
+std::unique_ptr<train::Optimizer> make_adam(const Options& options, const SequenceNet& net) {
+  std::vector<train::Parameter> parameters;
+  for (const auto& parameter : net.named_parameters()) {
+    parameters.push_back({parameter.key(), parameter.value(), 0.0, parameter.key() == "items"});
+  }
+  return train::make_optimizer({.kind = "adam",
+                                .learning_rate = options.learning_rate,
+                                .eps = 1e-8,
+                                .beta1 = 0.9,
+                                .beta2 = options.beta2},
+                               std::move(parameters));
+}
+
+torch::Tensor training_loss(Net& net, const TrainingBatch& batch, TableRows& rows, Rng& rng) {
+  PackedItems inputs = batch.inputs;
+  for (std::int64_t& item : inputs.items) item = rows.add(item);
+  std::vector<std::int64_t> among = batch.candidates;
+  for (std::int64_t& item : among) item = rows.add(item);
+  const torch::Tensor& items = rows.take(net.output_items());
+  return pair_loss(net.states(items, inputs, rng), items,
+                   nn::index_tensor(among, torch::kCPU).view({inputs.steps(), -1}));
 }
 
 torch::Tensor pair_loss(const torch::Tensor& states, const torch::Tensor& items,

@@ -8,6 +8,7 @@
 
 #include "kindling/base/options.h"
 #include "kindling/models/id_sequences.h"
+#include "kindling/models/table_rows.h"
 #include "kindling/nn/transformer.h"
 
 namespace kindling::sasrec {
@@ -60,7 +61,11 @@ class Net : public SequenceNet {
  public:
   Net(const Options& options, std::int64_t items, const Rng& rng);
 
-  torch::Tensor states(const PackedItems& batch, Rng& rng) override;
+  torch::Tensor states(const PackedItems& batch, Rng& rng) override {
+    return states(items_, batch, rng);
+  }
+  // The same, the batch's items being rows of `items` [R, D]: of those alone that a step reads.
+  torch::Tensor states(const torch::Tensor& items, const PackedItems& batch, Rng& rng);
   torch::Tensor output_items() const override { return items_; }
 
  private:
@@ -70,6 +75,18 @@ class Net : public SequenceNet {
   std::vector<std::shared_ptr<nn::TransformerBlock>> blocks_;
   torch::Tensor gain_, shift_;
 };
+
+// Adam over the network's parameters. The table "items" expects the gradient of its rows
+// (models/table_rows.h) and steps as if it were whole.
+std::unique_ptr<train::Optimizer> make_adam(const Options& options, const SequenceNet& net);
+
+// Some users' input and what its states are compared with; the loss's backward leaves the gradient
+// of the table's rows in `rows`, to be handed over.
+struct TrainingBatch {
+  PackedItems inputs;
+  std::vector<std::int64_t> candidates;  // [N, 1 + K]: the target, then the negatives
+};
+torch::Tensor training_loss(Net& net, const TrainingBatch& batch, TableRows& rows, Rng& rng);
 
 // Mean over positions of −log σ(target) − log(1 − σ(mean of the negatives)).
 // states [N, D], items [J, D], candidates [N, 1 + K]: the target, then the negatives.

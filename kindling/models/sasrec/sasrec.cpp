@@ -8,6 +8,8 @@
 //          attended or computed. `released` is that comparison's own leaky variant.
 //
 //   ids [N] -> item·√d + position -> (LN -> causal attention -> + -> LN -> FFN -> +) x3 -> LN
+#include <optional>
+
 #include "kindling/base/error.h"
 #include "kindling/models/registry.h"
 #include "kindling/models/sasrec/net.h"
@@ -31,16 +33,7 @@ class SasRec : public IdSequenceModel {
     return {options_.epochs, options_.batch_size, options_.validate_every, options_.patience, 0.0};
   }
   std::unique_ptr<train::Optimizer> optimizer(SequenceNet& net) const override {
-    std::vector<train::Parameter> parameters;
-    for (const auto& parameter : net.named_parameters()) {
-      parameters.push_back({parameter.key(), parameter.value()});
-    }
-    return train::make_optimizer({.kind = "adam",
-                                  .learning_rate = options_.learning_rate,
-                                  .eps = 1e-8,
-                                  .beta1 = 0.9,
-                                  .beta2 = options_.beta2},
-                                 std::move(parameters));
+    return make_adam(options_, net);
   }
   Json identity() const override {
     Options same = options_;
@@ -56,30 +49,32 @@ class SasRec : public IdSequenceModel {
 
   Loss batch_loss(SequenceNet& net, std::span<const UserId> users, std::int64_t, train::Optimizer&,
                   const Rng& rng) override {
-    PackedItems batch;
-    std::vector<std::int64_t> candidates;  // [N, 1 + K]
+    TrainingBatch batch;
+    PackedItems& inputs = batch.inputs;
     Rng draws = rng.fork("negatives");
     for (const UserId user : users) {
       const auto items = items_of(user);
-      batch.add(items.first(items.size() - 1), options_.length);
-      const auto kept =
-          static_cast<std::size_t>(batch.offsets.back() - batch.offsets[batch.offsets.size() - 2]);
+      inputs.add(items.first(items.size() - 1), options_.length);
+      const auto kept = static_cast<std::size_t>(inputs.offsets.back() -
+                                                 inputs.offsets[inputs.offsets.size() - 2]);
       for (const std::int64_t target : items.last(kept)) {
-        candidates.push_back(target);
+        batch.candidates.push_back(target);
         for (std::int64_t k = 0; k < options_.negatives; ++k) {
-          candidates.push_back(negative_for(user, draws));
+          batch.candidates.push_back(negative_for(user, draws));
         }
       }
     }
     Rng masks = rng.fork("dropout");
-    const torch::Tensor states = net.states(batch, masks);
-    const torch::Tensor among =
-        nn::index_tensor(candidates, torch::kCPU).view({batch.steps(), 1 + options_.negatives});
-    return {pair_loss(states, net.output_items(), among), batch.steps()};
+    if (!rows_) rows_.emplace(static_cast<std::size_t>(item_count()));
+    return {training_loss(dynamic_cast<Net&>(net), batch, *rows_, masks), inputs.steps()};
+  }
+  void after_backward(train::Optimizer& optimizer) override {
+    rows_->hand_over("items", optimizer);
   }
 
  private:
   Options options_;
+  std::optional<TableRows> rows_;  // what the running step reads
 };
 
 }  // namespace
