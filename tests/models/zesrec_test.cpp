@@ -209,6 +209,28 @@ TEST(Zesrec, MonteCarloScoresAreLogProbabilities) {
   EXPECT_NEAR(sum, 1.0, 1e-4);
 }
 
+// The draws of the domain asked last are kept: never those of another.
+TEST(Zesrec, MonteCarloScoresDoNotDependOnWhatWasAskedBefore) {
+  const auto options =
+      small({{"variant", "full"}, {"inference", "mc"}, {"samples", "2"}, {"epochs", "1"}});
+  const Fitted asked = fit(options);
+  const Fitted fresh = fit(options);
+  const std::vector<ItemId> items = {0, 5, 7};
+  const std::vector<Query> queries = {{world().target.data.history(0)}};
+  const Domain target{&world().target.data, &world().target.vectors};
+  const Domain source{&world().source.data, &world().source.vectors};
+
+  asked.model->score(source, std::vector<Query>{{world().source.data.history(0)}}, items);
+  const Matrix after = asked.model->score(target, queries, items);
+  const Matrix again = asked.model->score(target, queries, items);
+  const Matrix first = fresh.model->score(target, queries, items);
+
+  for (std::size_t j = 0; j < items.size(); ++j) {
+    EXPECT_EQ(after(0, j), first(0, j));
+    EXPECT_EQ(again(0, j), first(0, j));
+  }
+}
+
 TEST(Zesrec, ReportsWhatLambdaMeansHere) {
   const Fitted fitted = fit(small({{"lambda_v", "50"}}));
 

@@ -8,6 +8,9 @@
 //   text vectors of the domain -> W x + b -> item vectors -> f_seq over the history -> user vector
 //   score(user, item) = user vector · item vector; offsets of the source are dropped [MAP]
 #include <cmath>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -51,7 +54,7 @@ class MonteCarloModel : public Recommender {
     torch::Tensor mean;  // log of the sum of probabilities so far
     for (std::int64_t s = 0; s < core_.options().samples; ++s) {
       const Rng rng = core_.sample_stream().fork("sample", static_cast<std::uint64_t>(s));
-      const torch::Tensor v = core_.net().item_draw(prepared->x, rng);
+      const torch::Tensor v = items_of_sample(prepared, s, rng);
       const torch::Tensor u = core_.users(domain, queries, v, true, rng);
       const torch::Tensor log_probability = u.mm(v.t()).log_softmax(1).index_select(1, index);
       mean = mean.defined() ? torch::logaddexp(mean, log_probability) : log_probability;
@@ -60,7 +63,27 @@ class MonteCarloModel : public Recommender {
   }
 
  private:
+  // The same items are drawn for every block of queries: kept for the domain asked last, unless
+  // that takes more than kMostKept floats.
+  torch::Tensor items_of_sample(const std::shared_ptr<const Core::Prepared>& prepared,
+                                std::int64_t s, const Rng& rng) const {
+    const auto draw = [&] { return core_.net().item_draw(prepared->x, rng); };
+    if (core_.options().samples * prepared->means.numel() > kMostKept) return draw();
+    const std::lock_guard<std::mutex> hold(guard_);
+    if (drawn_for_ != prepared) {
+      drawn_for_ = prepared;
+      drawn_.assign(static_cast<std::size_t>(core_.options().samples), torch::Tensor());
+    }
+    torch::Tensor& kept = drawn_[static_cast<std::size_t>(s)];
+    if (!kept.defined()) kept = draw();
+    return kept;
+  }
+
+  static constexpr std::int64_t kMostKept = 256'000'000;  // 1 GB
   Core core_;
+  mutable std::mutex guard_;
+  mutable std::shared_ptr<const Core::Prepared> drawn_for_;
+  mutable std::vector<torch::Tensor> drawn_;  // [samples] of [items, D]
 };
 
 }  // namespace
