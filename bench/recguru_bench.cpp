@@ -99,7 +99,7 @@ class Ours {
                                         Rng(4).fork("table", static_cast<std::uint64_t>(domain)));
     }
     steps_ = std::make_unique<Steps>(options_, Variant::kRecGuru, net_, tables_, &source_, target_,
-                                     Rng(5));
+                                     kindling::TestItems{}, Rng(5));
     std::vector<kindling::train::Parameter> all;
     for (const auto& named : net_.named_parameters()) all.push_back({named.key(), named.value()});
     for (const int domain : {kSource, kTarget}) {
