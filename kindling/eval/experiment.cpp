@@ -82,6 +82,7 @@ void complete(const ExperimentPlan& plan, const PreparedData& prepared, const Ex
     if (cell.pair->data.contains(role)) roles.push_back(role);
   }
   for (const std::string& role : roles) {
+    if (!runner.reads(role, cell.task.model, cell.task.settings)) continue;
     const std::string& data = cell.pair->data.at(role);
     cell.task.data[role] = prepared.sets.at(data).directory;
     if (cell.encoder != nullptr) {

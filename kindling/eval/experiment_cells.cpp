@@ -48,6 +48,8 @@ bool CellRunner::has_metric(const std::string& metric) const {
   return is_metric(metric) || metric == "validation_hr@10";
 }
 
+bool CellRunner::reads(const std::string&, const std::string&, const Json&) const { return true; }
+
 bool CellRunner::needs_vectors(const std::string& model) const {
   return find_model(model).needs_text;
 }

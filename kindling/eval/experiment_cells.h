@@ -61,6 +61,9 @@ class CellRunner {
   virtual std::vector<std::string> protocols() const { return {}; }
   // The data sets that a cell with `model` needs.
   virtual std::vector<std::string> roles(const std::string& model) const = 0;
+  // Whether a cell's result depends on the data set of that role: where not, pairs that differ in
+  // it share the cell.
+  virtual bool reads(const std::string& role, const std::string& model, const Json& settings) const;
   // Further ones, used where a pair has them.
   virtual std::vector<std::string> optional_roles() const { return {}; }
   // Whether the cell reads item vectors.

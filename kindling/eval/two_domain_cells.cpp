@@ -57,8 +57,9 @@ struct LoadedPair {
 // The same people whichever domain is the target: the two are taken in the order of their names.
 LoadedPair load_pair(const CellTask& task, const PairSettings& settings) {
   LoadedPair pair;
-  pair.source = load_dataset(task.data.at("source"));
   pair.target = load_dataset(task.data.at("target"));
+  if (!task.data.contains("source")) return pair;
+  pair.source = load_dataset(task.data.at("source"));
   const bool swapped = pair.target.name < pair.source.name;
   if (swapped) std::swap(pair.source, pair.target);
   const Rng rng = Rng(static_cast<std::uint64_t>(settings.data_seed)).fork("two domains");
@@ -166,6 +167,14 @@ class TwoDomainCells final : public CellRunner {
            (metric.starts_with(kWarm) && is_metric(metric.substr(kWarm.size())));
   }
   std::vector<std::string> roles(const std::string&) const override { return {"source", "target"}; }
+  bool reads(const std::string& role, const std::string& model,
+             const Json& settings) const override {
+    PairSettings all;
+    options_from_json(all, settings);
+    // Thinned and capped domains are made together.
+    return role == "target" || find_model(model).needs_source || all.overlap < 1.0 ||
+           all.max_users > 0;
+  }
   void check(const std::string& model, const OptionValues& options) const override {
     if (find_model(model).needs_text) {
       throw Error(Kind::kBadInput, fmt::format("{} reads texts", model), {},
@@ -181,14 +190,16 @@ class TwoDomainCells final : public CellRunner {
     const LoadedPair pair = load_pair(task, settings);
     const EvaluationOptions options = evaluation_of(settings);
     const TargetSplit split = make_split(pair.target, options);
-    const Dataset source = split_leave_two_out(pair.source).train;
+    const bool alone = !task.data.contains("source");
+    const Dataset source = alone ? Dataset() : split_leave_two_out(pair.source).train;
     const Domain target{&pair.target, nullptr};
     TrainTask learn;
     if (info.needs_source) learn.source = Domain{&source, nullptr};
     learn.target_train = Domain{&split.train, nullptr};
     learn.test_items = [&] {
-      return TestItems{items_of(pair.source, split_leave_two_out(pair.source).tests),
-                       items_of(pair.target, split.tests)};
+      TestItems items{{}, items_of(pair.target, split.tests)};
+      if (!alone) items.source = items_of(pair.source, split_leave_two_out(pair.source).tests);
+      return items;
     };
     FitContext context;
     context.seed = task.seed;
@@ -231,11 +242,13 @@ class TwoDomainCells final : public CellRunner {
       result.more["queries_in_all"] = evaluation.queries_in_all;
     }
     result.more["candidates"] = evaluation.candidates;
-    result.more["data"] = {{"source_users", pair.source.user_count()},
-                           {"source_items", pair.source.item_count()},
-                           {"target_users", pair.target.user_count()},
-                           {"target_items", pair.target.item_count()},
-                           {"shared_users", pair.shared}};
+    Json& data = result.more["data"];
+    data = {{"target_users", pair.target.user_count()}, {"target_items", pair.target.item_count()}};
+    if (pair.source.user_count() > 0) {
+      data["source_users"] = pair.source.user_count();
+      data["source_items"] = pair.source.item_count();
+      data["shared_users"] = pair.shared;
+    }
     return result;
   }
 };

@@ -116,6 +116,25 @@ TEST_F(TwoDomainCell, TellsTheTestItemsToAModelThatLeaks) {
   EXPECT_EQ(two_domain_cells().run(task_).more["queries"], 40);
 }
 
+// Pairs with one target share the rows of models that learn from it alone.
+TEST_F(TwoDomainCell, ReadsTheSourceWhereTheResultDependsOnIt) {
+  const CellRunner& runner = two_domain_cells();
+  const Json plain = Json::object();
+  EXPECT_FALSE(runner.reads("source", "seqrec", plain));
+  EXPECT_TRUE(runner.reads("target", "seqrec", plain));
+  EXPECT_TRUE(runner.reads("source", "cmf", plain));
+  EXPECT_TRUE(runner.reads("source", "seqrec", {{"overlap", 0.5}}));
+  EXPECT_TRUE(runner.reads("source", "seqrec", {{"max_users", 100}}));
+
+  const CellResult with = two_domain_cells().run(task_);
+  task_.data.erase("source");
+  const CellResult without = two_domain_cells().run(task_);
+
+  EXPECT_EQ(with.ranks, without.ranks);
+  EXPECT_EQ(with.queries, without.queries);
+  EXPECT_FALSE(without.more["data"].contains("source_users"));
+}
+
 TEST_F(TwoDomainCell, ThinsTheOverlapAlikeInBothDirections) {
   task_.settings["overlap"] = 0.5;
   const CellResult there = two_domain_cells().run(task_);
