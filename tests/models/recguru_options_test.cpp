@@ -55,6 +55,7 @@ TEST_F(RecGuru, TakesEveryProfileAndSwitch) {
       {"user_dropout", "0.5"},
       {"finetune_detach", "false"},
       {"finetune_loss", "bpr"},
+      {"finetune_loss", "softmax"},
       {"finetune_reconstruction", "false"},
       {"recommender_start", "random"},
       {"recommender_start", "shared"},

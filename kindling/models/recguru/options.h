@@ -117,9 +117,9 @@ struct Options {
           "what is never drawn as a user's negative: its training items, or its test items too, as "
           "in the released code. That is a leak: the item that is asked for is never pushed down "
           "[R9]");
-    field("finetune_loss", finetune_loss, one_of({"paper", "bpr"}),
-          "paper: -log σ(q·v) - log(1 - σ(mean q·v')), eq. (12); bpr: -log σ(q·v - mean q·v') "
-          "[R5]");
+    field("finetune_loss", finetune_loss, one_of({"paper", "bpr", "softmax"}),
+          "paper: -log σ(q·v) - log(1 - σ(mean q·v')), eq. (12); bpr: -log σ(q·v - mean q·v'); "
+          "softmax: among the target and its negatives, as in phase 1 [R5]");
     field("adversary", adversary, one_of({"wgan-gp", "bce", "none"}),
           "what makes user vectors of both domains alike [R6]");
     field("gradient_penalty", gradient_penalty, kNotNegative,
@@ -218,8 +218,11 @@ inline Options profile_options(const std::string& profile) {
     options.dropout = 0.5;
     options.embedding_scale = 0.01;
     options.input_scale = 8.0;
-    options.finetune_loss = "bpr";
-    options.finetune_negatives = 1;
+    options.finetune_loss = "softmax";
+    options.finetune_negatives = 20;
+    options.finetune_steps = 12'000;
+    options.evaluate_every = 500;
+    options.recommender_start = "random";
     options.finetune_user = "past+empty";
     options.user_dropout = 0.5;
     options.finetune_reconstruction = false;

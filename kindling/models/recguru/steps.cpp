@@ -32,6 +32,7 @@ double noam_rate(const Options& options, std::int64_t step) {
 }
 
 torch::Tensor recommendation_loss(const torch::Tensor& scores, const std::string& form) {
+  if (form == "softmax") return nn::sampled_softmax_mean(scores);
   const torch::Tensor own = scores.select(1, 0);
   const torch::Tensor others = scores.narrow(1, 1, scores.size(1) - 1).mean(1);
   if (form == "bpr") return torch::softplus(others - own).mean();
