@@ -149,7 +149,7 @@ void TableOptimizer::prefetch(std::uint32_t row) const {
   const float* p = table_ + row * dim_;
   for (std::size_t i = 0; i < dim_; i += kLine) __builtin_prefetch(p + i, 1);
   if (options_.kind != Kind::kAdam) return;
-  const float* m = moments_.data() + 2 * row * dim_;
+  const float* m = moments_.data() + row * dim_ * 2;
   for (std::size_t i = 0; i < 2 * dim_; i += kLine) __builtin_prefetch(m + i, 1);
 }
 

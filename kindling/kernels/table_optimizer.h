@@ -61,7 +61,7 @@ class TableOptimizer {
   void catch_up(std::uint32_t row);
   void step_adam(std::uint32_t row, const float* gradient);
   void step_sgd(std::uint32_t row, const float* gradient);
-  float* moments(std::uint32_t row) { return moments_.data() + 2 * row * dim_; }
+  float* moments(std::uint32_t row) { return moments_.data() + row * dim_ * 2; }
 
   float* table_;
   std::size_t rows_;
