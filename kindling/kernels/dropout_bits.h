@@ -40,8 +40,7 @@ class DropoutBits {
   void fill_low(std::uint32_t first, std::uint32_t top, float* mask, std::size_t count) const {
     const DropoutBits own = *this;  // a float written to the mask is no member of it
     for (std::size_t i = 0; i < count; ++i) {
-      const float keep = own.keep_;
-      mask[i] = own.is_kept(first + static_cast<std::uint32_t>(i), top) ? keep : 0.0F;
+      mask[i] = own.is_kept(first + static_cast<std::uint32_t>(i), top) ? own.keep_ : 0.0F;
     }
   }
 

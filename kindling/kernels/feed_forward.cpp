@@ -6,6 +6,7 @@
 
 #include "kindling/base/parallel.h"
 #include "kindling/kernels/dropout_bits.h"
+#include "kindling/kernels/erf_polynomial.h"
 #include "kindling/kernels/exp.h"
 #include "kindling/kernels/gemm.h"
 
@@ -43,18 +44,12 @@ struct GeluTanh {
   }
 };
 
-// Φ by Abramowitz & Stegun 7.1.26, as in gelu.cpp.
 struct Gelu {
   static Point at(float x) {
     const float z = std::fabs(x) * kSqrtHalf;
-    const float t = 1.0F / (1.0F + 0.3275911F * z);
-    float p = 1.061405429F;
-    p = p * t - 1.453152027F;
-    p = p * t + 1.421413741F;
-    p = p * t - 0.284496736F;
-    p = p * t + 0.254829592F;
+    const float t = 1.0F / (1.0F + kErfStep * z);
     const float bell = fast_exp(-z * z);
-    const float tail = 0.5F * p * t * bell;
+    const float tail = 0.5F * erf_polynomial(t) * t * bell;
     const float phi = x < 0.0F ? tail : 1.0F - tail;
     return {x < 0.0F ? x * tail : x - x * tail, phi + x * kInverseSqrt2Pi * bell};
   }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kindling/kernels/erf_polynomial.h"
 #include "kindling/kernels/exp.h"
 #include "kindling/kernels/float_lanes.h"
 
@@ -17,13 +18,8 @@ constexpr float kCubic = 0.044715F;
 // no difference of nearly equal numbers.
 inline float gelu(float x) {
   const float z = std::fabs(x) * kSqrtHalf;
-  const float t = 1.0F / (1.0F + 0.3275911F * z);
-  float p = 1.061405429F;
-  p = p * t - 1.453152027F;
-  p = p * t + 1.421413741F;
-  p = p * t - 0.284496736F;
-  p = p * t + 0.254829592F;
-  const float tail = 0.5F * p * t * fast_exp(-z * z);
+  const float t = 1.0F / (1.0F + kErfStep * z);
+  const float tail = 0.5F * erf_polynomial(t) * t * fast_exp(-z * z);
   return x < 0.0F ? x * tail : x - x * tail;
 }
 
@@ -31,12 +27,8 @@ inline float gelu(float x) {
 inline FloatLanes gelu(FloatLanes x) {
   const FloatLanes magnitude = x < 0.0F ? -x : x;
   const FloatLanes z = magnitude * kSqrtHalf;
-  const FloatLanes t = reciprocal_lanes(1.0F + 0.3275911F * z);
-  FloatLanes p = t * 1.061405429F - 1.453152027F;
-  p = p * t + 1.421413741F;
-  p = p * t - 0.284496736F;
-  p = p * t + 0.254829592F;
-  const FloatLanes tail = 0.5F * p * t * exp2_lanes(z * z * -kLog2E);
+  const FloatLanes t = reciprocal_lanes(1.0F + kErfStep * z);
+  const FloatLanes tail = 0.5F * erf_polynomial(t) * t * exp2_lanes(z * z * -kLog2E);
   return (x < 0.0F ? FloatLanes{} : x) - magnitude * tail;
 }
 
