@@ -5,15 +5,14 @@
 namespace kindling {
 
 const torch::Tensor& TableRows::take(const torch::Tensor& table) {
-  const torch::Tensor index = nn::index_tensor(rows_, torch::kCPU).to(table.device());
-  leaf_ = table.detach().index_select(0, index).requires_grad_(true);
+  leaf_ = table.detach().index_select(0, nn::index_tensor(rows_, table.device()));
+  leaf_.requires_grad_(true);
   return leaf_;
 }
 
 void TableRows::hand_over(const std::string& parameter, train::Optimizer& optimizer) {
   if (leaf_.defined() && leaf_.grad().defined()) {
-    optimizer.add_rows(parameter, nn::index_tensor(rows_, torch::kCPU).to(leaf_.device()),
-                       leaf_.grad());
+    optimizer.add_rows(parameter, nn::index_tensor(rows_, leaf_.device()), leaf_.grad());
   }
   clear();
 }
