@@ -4,61 +4,14 @@
 #include <cmath>
 
 #include "kindling/base/error.h"
-#include "kindling/kernels/dot.h"
 
 namespace kindling::kernels {
 
 namespace {
 
-constexpr std::size_t kBlock = 16;   // floats that stay in registers over many steps
-constexpr std::size_t kAhead = 8;    // rows whose memory is asked for in apply()
-constexpr double kEpsShare = 100.0;  // √v is so many times eps, or the steps are taken one by one
-
-// Steps first + 1 … last of Adam without a gradient, on `width` floats.
-void coast(float* p, float* m, float* v, std::size_t width, std::int64_t first, std::int64_t last,
-           const TableOptimizer::Options& o, const float* rate, const float* correction) {
-  const auto beta1 = static_cast<float>(o.beta1);
-  const auto beta2 = static_cast<float>(o.beta2);
-  const auto eps = static_cast<float>(o.eps);
-  float pb[kBlock] = {};
-  float mb[kBlock] = {};
-  float vb[kBlock] = {};
-  for (std::size_t i = 0; i < width; ++i) {
-    pb[i] = p[i];
-    mb[i] = m[i];
-    vb[i] = v[i];
-  }
-  for (std::int64_t t = first + 1; t <= last; ++t) {
-    const float step = rate[t];
-    const float scale = correction[t];
-    for (std::size_t i = 0; i < kBlock; ++i) {
-      mb[i] *= beta1;
-      vb[i] *= beta2;
-      pb[i] -= step * mb[i] / (std::sqrt(vb[i]) * scale + eps);
-    }
-  }
-  for (std::size_t i = 0; i < width; ++i) {
-    p[i] = pb[i];
-    m[i] = mb[i];
-    v[i] = vb[i];
-  }
-}
-
-bool any_below(const float* values, std::size_t count, float bound) {
-  int below = 0;
-  for (std::size_t i = 0; i < count; ++i) below += values[i] < bound ? 1 : 0;
-  return below != 0;
-}
+constexpr std::size_t kAhead = 8;  // rows whose memory is asked for in apply()
 
 }  // namespace
-
-// What steps first + 1 … last without a gradient do to every float of a row.
-struct TableOptimizer::Coasting {
-  float move[kTerms];  // p -= m/√v (move[0] - move[1]/√v + move[2]/v)
-  float fade_m;        // beta1^steps
-  float fade_v;        // beta2^steps
-  float least_square;  // of v, for the series of eps to hold
-};
 
 TableOptimizer::TableOptimizer(float* table, std::size_t rows, std::size_t dim, std::size_t most,
                                const Options& options)
@@ -69,39 +22,12 @@ TableOptimizer::TableOptimizer(float* table, std::size_t rows, std::size_t dim, 
       seen_(rows, 0),
       slot_(rows, 0),
       gradients_(most * dim),
-      rate_{0.0F},
-      correction_{0.0F} {
+      past_({options.learning_rate, options.beta1, options.beta2, options.eps}) {
   touched_.reserve(most);
   if (options_.kind == Kind::kAdam) {
     check(options_.weight_decay == 0.0, "decay of every row is known to SGD only");
     moments_.assign(2 * rows * dim, 0.0F);
-    const double root = std::sqrt(options_.beta2);
-    for (std::size_t n = 0; n < kTerms; ++n) {
-      pace_[n].push_back(0.0F);
-      for (std::int64_t j = 0; j <= kMemory; ++j) {
-        const auto steps = static_cast<double>(j);
-        fade_[n].push_back(static_cast<float>(
-            std::pow(options_.beta1 / root, steps) *
-            std::pow(options_.eps / std::pow(root, steps), static_cast<double>(n))));
-      }
-    }
   }
-}
-
-TableOptimizer::Coasting TableOptimizer::coasting(std::int64_t first, std::int64_t last) const {
-  const auto steps = static_cast<std::size_t>(last - first);
-  const auto start = static_cast<std::size_t>(first) + 1;
-  Coasting all = {};
-  for (std::size_t n = 0; n < kTerms; ++n) {
-    all.move[n] = dot(fade_[n].data() + 1, pace_[n].data() + start, steps);
-  }
-  const auto count = static_cast<double>(steps);
-  all.fade_m = static_cast<float>(std::pow(options_.beta1, count));
-  all.fade_v = static_cast<float>(std::pow(options_.beta2, count));
-  // eps over √v and its correction, which is 1 or more, is greatest at the last step.
-  const double least = kEpsShare * options_.eps / std::sqrt(std::pow(options_.beta2, count));
-  all.least_square = static_cast<float>(least * least);
-  return all;
 }
 
 void TableOptimizer::catch_up(std::uint32_t row) {
@@ -119,21 +45,8 @@ void TableOptimizer::catch_up(std::uint32_t row) {
   if (first == 0) return;  // never touched: no momentum
   float* m = moments(row);
   float* v = m + dim_;
-  const std::int64_t last = std::min(steps_, first + kMemory);
-  const Coasting all = coasting(first, last);
-  for (std::size_t at = 0; at < dim_; at += kBlock) {
-    const std::size_t width = std::min(kBlock, dim_ - at);
-    if (any_below(v + at, width, all.least_square)) {
-      coast(p + at, m + at, v + at, width, first, last, options_, rate_.data(), correction_.data());
-      continue;
-    }
-    for (std::size_t i = at; i < at + width; ++i) {
-      const float inverse = 1.0F / std::sqrt(v[i]);
-      p[i] -= m[i] * inverse * (all.move[0] - inverse * (all.move[1] - inverse * all.move[2]));
-      m[i] *= all.fade_m;
-      v[i] *= all.fade_v;
-    }
-  }
+  const std::int64_t last = std::min(steps_, first + AdamCoasting::kMemory);
+  past_.catch_up(p, m, v, dim_, first, last);
   if (last == steps_) return;
   const auto left = static_cast<double>(steps_ - last);
   const auto fade_m = static_cast<float>(std::pow(options_.beta1, left));
@@ -168,8 +81,8 @@ void TableOptimizer::step_adam(std::uint32_t row, const float* g) {
   const auto beta1 = static_cast<float>(options_.beta1);
   const auto beta2 = static_cast<float>(options_.beta2);
   const auto eps = static_cast<float>(options_.eps);
-  const float step = rate_.back();
-  const float scale = correction_.back();
+  const float step = past_.rate();
+  const float scale = past_.correction();
   float* p = table_ + row * dim_;
   float* m = moments(row);
   float* v = m + dim_;
@@ -189,11 +102,7 @@ void TableOptimizer::step_sgd(std::uint32_t row, const float* g) {
 
 void TableOptimizer::apply() {
   ++steps_;
-  const auto t = static_cast<double>(steps_);
-  rate_.push_back(static_cast<float>(options_.learning_rate / (1.0 - std::pow(options_.beta1, t))));
-  correction_.push_back(static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(options_.beta2, t))));
-  float pace = rate_.back();
-  for (std::vector<float>& term : pace_) term.push_back(pace /= correction_.back());
+  if (options_.kind == Kind::kAdam) past_.next();
   for (std::size_t slot = 0; slot < touched_.size(); ++slot) {
     const std::uint32_t row = touched_[slot];
     if (slot + kAhead < touched_.size()) prefetch(touched_[slot + kAhead]);

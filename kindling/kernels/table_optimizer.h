@@ -10,21 +10,16 @@
 // decay shrinks every row, which costs the whole table's memory traffic a batch. Here a row makes
 // up for the steps it was left alone when it is touched again: the numbers are those of the dense
 // optimiser up to rounding, the work is that of the rows read.
-// Without a gradient, m and v shrink by beta1 and beta2 a step, so the moves of j steps are m/√v
-// times a sum that is the same for every float of the row: Σ r_t (beta1/√beta2)^j with r_t the
-// step's rate over its correction. eps enters by its series, (1 + e)^-1 = 1 - e + e², where it is
-// below a hundredth of √v (error 1e-6 of the move); elsewhere the steps are taken one by one.
-// Adam's momentum has died out after kMemory steps; what lies further back moves nothing that a
-// float could show.
+// Adam's steps without a gradient are one fraction a float, AdamCoasting's.
 // Source: Kingma & Ba 2015, bias correction as PyTorch's Adam; specs/recguru.md 8 (f).
 // Threads: none. `table` must outlive the optimiser.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "kindling/kernels/adam_coasting.h"
 #include "kindling/kernels/large_pages.h"
 
 namespace kindling::kernels {
@@ -55,9 +50,6 @@ class TableOptimizer {
   void settle();
 
  private:
-  static constexpr std::int64_t kMemory = 256;
-  struct Coasting;
-  Coasting coasting(std::int64_t first, std::int64_t last) const;
   void catch_up(std::uint32_t row);
   void step_adam(std::uint32_t row, const float* gradient);
   void step_sgd(std::uint32_t row, const float* gradient);
@@ -74,13 +66,7 @@ class TableOptimizer {
   std::vector<float> gradients_;        // [most, dim]
   // [rows, 2, dim] Adam's m and v; a row's lie side by side
   std::vector<float, LargePages<float>> moments_;
-  std::vector<float> rate_;        // [steps + 1] lr / (1 - beta1^t)
-  std::vector<float> correction_;  // [steps + 1] 1 / sqrt(1 - beta2^t)
-  // The moves of steps without a gradient, for eps to the power 0, 1 and 2: fade_[n][j] is
-  // (beta1/√beta2)^j (eps/√beta2^j)^n, pace_[n][t] is rate_[t] / correction_[t]^(n + 1).
-  static constexpr std::size_t kTerms = 3;
-  std::array<std::vector<float>, kTerms> fade_;  // [kMemory + 1] each
-  std::array<std::vector<float>, kTerms> pace_;  // [steps + 1] each
+  AdamCoasting past_;
 };
 
 }  // namespace kindling::kernels
