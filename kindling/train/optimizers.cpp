@@ -25,10 +25,12 @@ void set_rows(torch::Tensor& table, const torch::Tensor& rows, const torch::Tens
   }
   const auto width = static_cast<std::size_t>(table.numel() / table.size(0));
   const auto* index = rows.data_ptr<std::int64_t>();
+  const float* from = values.defined() ? values.data_ptr<float>() : nullptr;
+  auto* const first = table.data_ptr<float>();  // asked once: it takes longer than a row
   for (std::int64_t r = 0; r < rows.numel(); ++r) {
-    float* row = table.data_ptr<float>() + static_cast<std::size_t>(index[r]) * width;
-    if (values.defined()) {
-      std::copy_n(values.data_ptr<float>() + static_cast<std::size_t>(r) * width, width, row);
+    float* row = first + static_cast<std::size_t>(index[r]) * width;
+    if (from != nullptr) {
+      std::copy_n(from + static_cast<std::size_t>(r) * width, width, row);
     } else {
       std::fill_n(row, width, 0.0F);
     }
