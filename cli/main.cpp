@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/mistakes.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
@@ -82,7 +83,8 @@ int run(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     // CLI11 signals --help and --version by exceptions of code 0.
-    return app.exit(error) == 0 ? 0 : kUserMistake;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return report_error(explain(app, error).what(), kUserMistake);
   } catch (const Error& error) {
     return report_error(error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {

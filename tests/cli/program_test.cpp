@@ -49,7 +49,28 @@ TEST(Program, HelpsWithEveryVerb) {
 
 TEST(Program, NeedsAVerb) { EXPECT_EQ(run_kindling({}).code, kUserMistake); }
 
-TEST(Program, RefusesAnUnknownVerb) { EXPECT_EQ(run_kindling({"rekommend"}).code, kUserMistake); }
+TEST(Program, NamesTheVerbThatWasMeant) {
+  const Outcome outcome = run_kindling({"trainn", "sasrec", "--out", "x"});
+
+  EXPECT_EQ(outcome.code, kUserMistake);
+  EXPECT_EQ(outcome.err, "kindling: there is no command 'trainn'\n  hint: did you mean train?\n");
+}
+
+// --out is missing only because it is mistyped.
+TEST(Program, NamesTheOptionThatWasMeant) {
+  const Outcome outcome = run_kindling({"train", "sasrec", "--oot=x"});
+
+  EXPECT_EQ(outcome.code, kUserMistake);
+  EXPECT_EQ(outcome.err,
+            "kindling: train: there is no option '--oot'\n  hint: did you mean --out?\n");
+}
+
+TEST(Program, SaysWhichOptionIsMissingOrWrong) {
+  EXPECT_THAT(run_kindling({"train", "sasrec"}).err,
+              HasSubstr("kindling: train: --out is required\n  hint: kindling train --help"));
+  EXPECT_THAT(run_kindling({"models", "--threads", "99999"}).err, HasSubstr("99999"));
+  EXPECT_THAT(run_kindling({}).err, HasSubstr("no command is given"));
+}
 
 TEST(Program, RefusesAnUnknownOptionOfEveryVerb) {
   for (const auto& verb : kVerbs) {
