@@ -25,6 +25,8 @@ namespace kindling::doml {
 
 namespace {
 
+constexpr std::size_t kItemsAtOnce = 2048;  // their hidden layers stay in the cache
+
 struct Options {
   FactorOptions factors;
   std::int64_t epochs = 100;
@@ -69,9 +71,20 @@ class DomainNet : public torch::nn::Module {
   torch::Tensor latent_users(const torch::Tensor& p) const { return linear(p, 0); }  // [n, d]
   // Of latent users and item vectors, pair by pair: [n].
   torch::Tensor score(const torch::Tensor& latent, const torch::Tensor& q, Rng& rng) const {
+    return finish(user_parts(latent) + item_parts(q), rng);
+  }
+  // The first hidden layer is a sum of what the user and what the item give: [n, hidden] each.
+  torch::Tensor user_parts(const torch::Tensor& latent) const {
+    return latent.mm(weight_[2].narrow(1, 0, latent.size(1)).t());
+  }
+  torch::Tensor item_parts(const torch::Tensor& q) const {
+    const torch::Tensor latent = linear(q, 1);
+    return torch::addmm(bias_[2], latent, weight_[2].narrow(1, q.size(1), q.size(1)).t());
+  }
+  // The layers behind the sum: [n].
+  torch::Tensor finish(const torch::Tensor& sum, Rng& rng) const {
     const double rate = is_training() ? dropout_ : 0.0;
-    torch::Tensor x = torch::cat({latent, linear(q, 1)}, 1);
-    x = nn::dropout(torch::relu(linear(x, 2)), rate, rng);
+    torch::Tensor x = nn::dropout(torch::relu(sum), rate, rng);
     x = nn::dropout(torch::relu(linear(x, 3)), rate, rng);
     return linear(x, 4).squeeze(1);
   }
@@ -141,7 +154,7 @@ class Doml : public Recommender {
     const Rng rng = Rng(context.seed).fork("doml");
     net_ = std::make_shared<Net>(options_, rng);
     learn(start, rng, context);
-    net_->eval();
+    freeze();
     for (torch::Tensor parameter : net_->parameters()) parameter.requires_grad_(false);
   }
 
@@ -149,23 +162,34 @@ class Doml : public Recommender {
                std::span<const ItemId> candidates) const override {
     const torch::NoGradGuard no_grad;
     const Matrix users = vectors_.user_vectors(domain, queries);
-    const torch::Tensor all = nn::borrow_matrix(vectors_.factors().items);
     std::vector<std::int64_t> index(candidates.begin(), candidates.end());
     for (const std::int64_t item : index) {
-      check(item < all.size(0), "a candidate is not an item of the domain");
+      check(item < target_items_.size(0), "a candidate is not an item of the domain");
     }
     Matrix scores(queries.size(), candidates.size());
     if (index.empty()) return scores;
-    const torch::Tensor items = all.index_select(0, nn::index_tensor(index, torch::kCPU));
-    const torch::Tensor p = nn::borrow_matrix(users);
-    Rng none(0);
-    for (std::size_t q = 0; q < queries.size(); ++q) {
-      const torch::Tensor one =
-          net_->target->latent_users(p.narrow(0, static_cast<std::int64_t>(q), 1));  // [1, d]
-      torch::Tensor row = net_->target->score(one.expand({items.size(0), -1}), items, none);
-      if (is_shared(queries[q].user)) row = blend(row, one, items, none);
-      const float* values = row.contiguous().data_ptr<float>();
-      std::copy(values, values + candidates.size(), scores.row(q).begin());
+    const torch::Tensor latent = net_->target->latent_users(nn::borrow_matrix(users));  // [Q, d]
+    const torch::Tensor own = net_->target->user_parts(latent);
+    const torch::Tensor mapped = net_->source->user_parts(latent.mm(net_->to_source));
+    for (std::size_t at = 0; at < index.size(); at += kItemsAtOnce) {
+      const std::size_t count = std::min(kItemsAtOnce, index.size() - at);
+      const torch::Tensor chosen = nn::index_tensor(
+          std::vector<std::int64_t>(index.begin() + static_cast<std::ptrdiff_t>(at),
+                                    index.begin() + static_cast<std::ptrdiff_t>(at + count)),
+          torch::kCPU);
+      const torch::Tensor here = target_items_.index_select(0, chosen);
+      const torch::Tensor there = source_items_.index_select(0, chosen);
+      for (std::size_t q = 0; q < queries.size(); ++q) {
+        const auto row = static_cast<std::int64_t>(q);
+        Rng none(0);
+        torch::Tensor values = net_->target->finish(here + own[row], none);
+        if (is_shared(queries[q].user)) {
+          const torch::Tensor other = net_->source->finish(there + mapped[row], none);
+          values = (1.0 - options_.alpha) * values + options_.alpha * other;
+        }
+        const torch::Tensor flat = values.contiguous();
+        std::copy_n(flat.data_ptr<float>(), count, scores.row(q).data() + at);
+      }
     }
     return scores;
   }
@@ -199,7 +223,7 @@ class Doml : public Recommender {
                            torch::from_blob(const_cast<float*>(saved.values.data()), saved.shape));
     }
     nn::load_parameters(*net_, tensors);
-    net_->eval();
+    freeze();
     for (torch::Tensor parameter : net_->parameters()) parameter.requires_grad_(false);
   }
 
@@ -207,11 +231,14 @@ class Doml : public Recommender {
   bool is_shared(std::optional<UserId> user) const {
     return user && *user < shared_.rows() && shared_(*user, 0) > 0.0F;
   }
-  torch::Tensor blend(const torch::Tensor& own, const torch::Tensor& latent,
-                      const torch::Tensor& items, Rng& rng) const {
-    const torch::Tensor mapped = latent.mm(net_->to_source);
-    const torch::Tensor other = net_->source->score(mapped.expand({items.size(0), -1}), items, rng);
-    return (1.0 - options_.alpha) * own + options_.alpha * other;
+  // What of the scores depends on the items alone, for the net as it is; both nets read the
+  // target's items.
+  void freeze() {
+    const torch::NoGradGuard no_grad;
+    net_->eval();
+    const torch::Tensor items = nn::borrow_matrix(vectors_.factors().items);
+    target_items_ = net_->target->item_parts(items);
+    source_items_ = net_->source->item_parts(items);
   }
 
   // The loss of a batch under one domain's net; `alpha` > 0 adds the other's, without gradient.
@@ -323,7 +350,7 @@ class Doml : public Recommender {
       map_step(lesson);
       pass(lesson, lesson.both, true, options_.alpha, draws, context);
       if (context.validate && (epoch % options_.validate_every == 0 || epoch == options_.epochs)) {
-        net_->eval();
+        freeze();
         record.validation_hr = context.validate(*this);
         if (*record.validation_hr > best) {
           best = *record.validation_hr;
@@ -346,6 +373,7 @@ class Doml : public Recommender {
   Vectors vectors_;
   Matrix shared_;  // [users, 1] 1 for users of both domains
   std::shared_ptr<Net> net_;
+  torch::Tensor target_items_, source_items_;  // [items, hidden] item_parts() of the two nets
 };
 
 }  // namespace
