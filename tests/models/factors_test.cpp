@@ -268,6 +268,22 @@ TEST_P(PretrainedDomains, OfAnotherRunAreRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Models, PretrainedDomains, ::testing::Values("mfem", "cngan", "doml"));
 
+TEST(AutoEm, TellsTheValidationOfTheMergedModel) {
+  const Dataset from = tiny({{0, 1, 2}, {1, 2, 3}, {2, 3, 4}}, 6);
+  const Dataset to = tiny({{3, 4, 5}, {4, 0, 1}, {5, 1, 2}}, 6);
+  TrainTask task;
+  task.source = Domain{&from, nullptr};
+  task.target_train = Domain{&to, nullptr};
+  const auto model = make_model("autoem", brief("autoem"));
+  FitContext context;  // AutoRec, the first stage, does better than what is merged from it
+  context.validate = [&](const Recommender& asked) { return &asked == model.get() ? 0.1 : 0.9; };
+
+  model->fit(task, context);
+
+  EXPECT_EQ(model->details()["validation_hr@10"], 0.1);
+  EXPECT_EQ(context.history.back().validation_hr, 0.1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, TwoDomainInput,
                          ::testing::Values("cmf", "mfem", "cngan", "doml", "autoem"));
 

@@ -14,6 +14,7 @@
 //   3 merge([p_t ; p_s or map(p_t)]) · q_t       loss (12) over positions; merge is trained alone
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -174,7 +175,12 @@ class AutoEm : public VectorRecommender {
     freeze();
   }
 
-  Json details() const override { return base_->details(); }
+  // AutoRec's, but for the validation: that is the merged model's.
+  Json details() const override {
+    Json all = base_->details();
+    if (merged_hits_) all["validation_hr@10"] = *merged_hits_;
+    return all;
+  }
 
  private:
   static std::unique_ptr<VectorRecommender> make_base(const OptionValues& values) {
@@ -349,7 +355,8 @@ class AutoEm : public VectorRecommender {
   }
 
   // The last line of the curve is the merged model's.
-  static void record(FitContext& context, double hits) {
+  void record(FitContext& context, double hits) {
+    merged_hits_ = hits;
     EpochRecord last;
     if (!context.history.empty()) last = context.history.back();
     ++last.epoch;
@@ -365,6 +372,7 @@ class AutoEm : public VectorRecommender {
   std::shared_ptr<MergeNet> merge_;
   std::vector<std::int64_t> partner_;  // [users] row of last_, or -1
   torch::Tensor last_;                 // [shared, D] the source's last states
+  std::optional<double> merged_hits_;  // HR@10 on validation of the best merged state
 };
 
 }  // namespace
