@@ -314,7 +314,7 @@ std::string sweep_svg(const std::string& name, const ReportSweep& sweep) {
     // No bar where there is one seed: its caps would stand as dashes on every point.
     plots += fmt::format(
         "$d{0} using 1:2 with linespoints lw 2 pt 7 ps 0.4 lc rgb '{1}', "
-        "$d{0} using 1:2:($3 > 0 ? $3 : NaN) with yerrorbars pt 0 lw 2 lc rgb '{1}'",
+        "$d{0} using ($3 > 0 ? $1 : NaN):2:3 with yerrorbars pt 0 lw 2 lc rgb '{1}'",
         i, colour);
   }
   std::string svg = inline_svg(run_plotter("gnuplot", script + "plot " + plots + "\n"),
