@@ -17,7 +17,7 @@ using Vector = std::vector<double>;
 constexpr int kItems = 9;
 constexpr double kAlpha = 0.25;
 
-// Users u0 … u{users - 1}; those of `prefix` "u" are shared.
+// `users` users u0, u1, … who are in both shops, and `own` ones whose names begin with `prefix`.
 Dataset shop(int users, const std::string& prefix, int own) {
   DatasetBuilder builder(false);
   for (int j = 0; j < kItems; ++j) builder.item("i" + std::to_string(j));

@@ -178,12 +178,13 @@ class Doml : public Recommender {
                                     index.begin() + static_cast<std::ptrdiff_t>(at + count)),
           torch::kCPU);
       const torch::Tensor here = target_items_.index_select(0, chosen);
-      const torch::Tensor there = source_items_.index_select(0, chosen);
+      torch::Tensor there;  // read for shared users only, who are few
       for (std::size_t q = 0; q < queries.size(); ++q) {
         const auto row = static_cast<std::int64_t>(q);
         Rng none(0);
         torch::Tensor values = net_->target->finish(here + own[row], none);
         if (is_shared(queries[q].user)) {
+          if (!there.defined()) there = source_items_.index_select(0, chosen);
           const torch::Tensor other = net_->source->finish(there + mapped[row], none);
           values = (1.0 - options_.alpha) * values + options_.alpha * other;
         }
