@@ -39,6 +39,7 @@ look_at_pages() {
 }
 
 step "asset and demo tools" python3 tools/fetch_assets.py --self-test
+step "recorded results" python3 tools/recorded_results.py --self-test
 step "no pickle, no TorchScript" no_unsafe_loading
 step "format, floors, spelling" tools/lint.sh --quick
 step "build (dev, -Werror)" tools/build.sh dev "$jobs"
