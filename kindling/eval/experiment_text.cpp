@@ -24,11 +24,22 @@ std::string value_text(const Json& cell) {
   return text;
 }
 
+// A share, or a number of interactions, which is a mean over seeds.
+std::string swept_text(double value) {
+  constexpr double kWholeFrom = 1000.0;
+  return value < kWholeFrom ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
+}
+
 std::string row_name(const Json& cell) {
   std::string name = cell["title"].get<std::string>();
   if (cell["encoder"] != "") name += fmt::format(" · {}", cell["encoder"].get<std::string>());
-  if (cell.contains("step")) name += fmt::format(" · {:.0f}", cell["x"].get<double>());
+  if (cell.contains("step")) name += " · " + swept_text(cell["x"].get<double>());
   return name;
+}
+
+// Two steps of a sweep are two rows, whatever their names.
+std::string row_key(const Json& cell) {
+  return row_name(cell) + (cell.contains("step") ? "\n" + cell["step"].dump() : "");
 }
 
 std::size_t width_of(const std::string& text) {
@@ -63,7 +74,8 @@ std::string aligned(const Table& table) {
 
 std::string pair_text(const Json& document, const Json& pair) {
   const auto metrics = document["metrics"].get<std::vector<std::string>>();
-  std::vector<std::string> names;
+  std::vector<std::string> keys;
+  std::map<std::string, std::string> names;
   std::map<std::string, std::map<std::string, std::string>> rows;
   bool published = false;
   std::string part;  // of the queries, where not all were asked [R15]
@@ -73,18 +85,19 @@ std::string pair_text(const Json& document, const Json& pair) {
       part = fmt::format("   first {} of {} queries", cell["queries"].get<std::size_t>(),
                          cell["queries_in_all"].get<std::size_t>());
     }
-    const std::string name = row_name(cell);
-    if (!rows.contains(name)) names.push_back(name);
-    rows[name][cell["metric"].get<std::string>()] = value_text(cell);
+    const std::string key = row_key(cell);
+    if (!rows.contains(key)) keys.push_back(key);
+    names[key] = row_name(cell);
+    rows[key][cell["metric"].get<std::string>()] = value_text(cell);
     published = published || !cell["published"].is_null();
   }
-  if (names.empty()) return {};
+  if (keys.empty()) return {};
   Table table{{""}};
   for (const auto& metric : metrics) table[0].push_back(metric);
-  for (const auto& name : names) {
-    table.push_back({name});
+  for (const auto& key : keys) {
+    table.push_back({names[key]});
     for (const auto& metric : metrics) {
-      table.back().push_back(rows[name].contains(metric) ? rows[name][metric] : "-");
+      table.back().push_back(rows[key].contains(metric) ? rows[key][metric] : "-");
     }
   }
   std::string head = pair["title"].get<std::string>();

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using testing::TempDir;
 
@@ -148,6 +149,34 @@ TEST_F(Analysis, ChoosesWithoutLookingAtTheTarget) {
   EXPECT_EQ(values[1]["model"], "moves");
   EXPECT_EQ(values[0]["best"], "moves");
   EXPECT_EQ(values[0]["mean"], 0.2);
+}
+
+TEST(ExperimentText, HasARowForEveryStepOfASweep) {
+  Json document = Json::parse(R"({"title":"t","metrics":["hr@10"],"cells":[],"analyses":[],
+    "pairs":[{"name":"p","title":"A → B","stands_for":""}],"missing":[],"failed":[],
+    "finished":4,"planned":4,"cell_seconds":0})");
+  const auto add = [&](double step, double x, double mean) {
+    document["cells"].push_back({{"data", "p"},
+                                 {"title", "m"},
+                                 {"encoder", ""},
+                                 {"metric", "hr@10"},
+                                 {"mean", mean},
+                                 {"seeds", 1},
+                                 {"published", nullptr},
+                                 {"step", step},
+                                 {"x", x}});
+  };
+  add(0.5, 0.5, 0.1);
+  add(0.75, 0.75, 0.2);
+  add(5000, 4321.5, 0.3);
+  add(10000, 4321.5, 0.4);  // the data has no more of them
+
+  const std::string text = experiment_text(document);
+
+  EXPECT_THAT(text, HasSubstr("m · 0.5   0.1000\n"));
+  EXPECT_THAT(text, HasSubstr("m · 0.75  0.2000\n"));
+  EXPECT_THAT(text, HasSubstr("m · 4322  0.3000\n"));
+  EXPECT_THAT(text, HasSubstr("m · 4322  0.4000\n"));
 }
 
 }  // namespace
