@@ -120,7 +120,7 @@ def compare(out: Path, names: list) -> int:
             continue
         told = differences(rows_of(document), recorded)
         line = f"{name}: {told['values']} values beside docs/results, {told['equal']} equal to six digits"
-        if told["where"]:
+        if told["largest"] >= 0.00005:
             line += f", means at most {told['largest']:.4f} apart ({told['where']})"
         if told["other_data"]:
             line += f"; {told['other_data']} rows are of other data"
