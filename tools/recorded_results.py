@@ -8,9 +8,9 @@
 
 OUT is what `kindling experiment --out OUT` filled; without names all of its experiments. `keep` takes rows
 whose seeds are all there and leaves the other rows of a file as they are. Another processor or compiler
-rounds otherwise, and training enlarges that: a row differs when the means over the seeds that both have
-are further apart than three of the larger sd and .001. Rows of other data (another number of queries)
-are counted, not compared.
+rounds otherwise, and training enlarges that: a row differs when the means over as many seeds as both have,
+in the order of the finished ones, are further apart than three of the larger sd and .001. Rows of other data
+(another number of queries) are counted, not compared.
 """
 import json
 import statistics
@@ -67,17 +67,18 @@ def write(path: Path, rows: dict) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def is_whole(key: tuple, row: dict, document: dict) -> bool:
+def is_whole(key: tuple, row: dict, plan: dict) -> bool:
     """Whether every planned seed of a row is there."""
-    planned = document["planned_seeds"].get(key[KEY.index("model")], document["seeds"])
+    once = {model["label"] for model in plan["models"] if model.get("seeded") is False}
+    planned = 1 if key[KEY.index("model")] in once else plan.get("seeds", 3)
     return all(len(values) >= planned for values in row["values"].values())
 
 
 def keep(out: Path, names: list) -> int:
     for name, document in documents(out, names):
-        path = RECORDED / f"{name}.tsv"
+        path, plan = RECORDED / f"{name}.tsv", plan_of(name)
         rows = read(path)
-        fresh = {key: row for key, row in rows_of(document).items() if is_whole(key, row, document)}
+        fresh = {key: row for key, row in rows_of(document).items() if is_whole(key, row, plan)}
         rows.update(fresh)
         if fresh:
             write(path, rows)
@@ -140,12 +141,16 @@ def tables(rows: dict, plan: dict, metrics: list) -> list:
     """Markdown: of a sweep a table of its steps, else one a pair, best first by the last metric."""
     titles = {model["label"]: model["title"] for model in plan["models"]} | {pair["name"]: pair["title"] for pair in plan["pairs"]}
     steps = list(dict.fromkeys(key[3] for key in rows if key[3]))
+
+    def title(key: tuple) -> str:
+        return titles[key[2]] + (f", {key[1]}" if key[1] else "")
+
     if steps:
         lines = ["| direction | model | " + " | ".join(f"{float(step):g}" for step in steps) + " |", "|---" * (len(steps) + 2) + "|"]
         for name in dict.fromkeys(key[:3] for key in rows):
             cells = [" / ".join(number(rows[*name, step]["values"][metric]) for metric in metrics) if (*name, step) in rows else "–"
                      for step in steps]
-            lines.append(" | ".join(["| " + titles[name[0]], titles[name[2]], *cells]) + " |")
+            lines.append(" | ".join(["| " + titles[name[0]], title(name), *cells]) + " |")
         return lines
     lines = []
     for pair in dict.fromkeys(key[0] for key in rows):
@@ -154,7 +159,7 @@ def tables(rows: dict, plan: dict, metrics: list) -> list:
         of_pair.sort(key=lambda one: -statistics.fmean(one[1].get(metrics[-1], [0.0])))
         for key, values in of_pair:
             cells = [number(values[metric]) if metric in values else "–" for metric in metrics]
-            lines.append(" | ".join(["| " + titles[key[2]] + (f", {key[1]}" if key[1] else ""), *cells]) + " |")
+            lines.append(" | ".join(["| " + title(key), *cells]) + " |")
         lines.append("")
     return lines
 
@@ -176,20 +181,14 @@ def plan_of(name: str) -> dict:
     return json.loads(path.read_text())
 
 
-def planned_seeds(plan: dict) -> dict:
-    return {model["label"]: 1 for model in plan["models"] if model.get("seeded") is False}
-
-
 def documents(out: Path, names: list):
     for name in names or sorted(path.stem for path in (ROOT / "experiments").glob("*.json")):
-        path = out / f"{plan_of(name)['name']}.json"
-        if not path.exists():
-            if names:
-                raise SystemExit(f"recorded_results: {path} is not there: run `kindling experiment {name} --out {out}`")
-            continue
-        plan = plan_of(name)
-        document = json.loads(path.read_text())
-        yield name, document | {"seeds": plan.get("seeds", 3), "planned_seeds": planned_seeds(plan)}
+        plan_of(name)  # says so where there is no such experiment
+        path = out / f"{name}.json"
+        if path.exists():
+            yield name, json.loads(path.read_text())
+        elif names:
+            raise SystemExit(f"recorded_results: {path} is not there: run `kindling experiment {name} --out {out}`")
 
 
 def self_test() -> None:
@@ -197,12 +196,13 @@ def self_test() -> None:
         return {"data": "a-b", "encoder": "", "model": model, "metric": metric, "values": values, "queries": 9} | more
 
     document = {"cells": [cell("x", "hr@10", [0.1, 0.2, 0.30000004]), cell("x", "ndcg@10", [0.01, 0.02, 0.03]),
-                          cell("y", "hr@10", [0.5], step=0.25), cell("z", "hr@10", [])],
-                "seeds": 3, "planned_seeds": {"y": 1}}
+                          cell("y", "hr@10", [0.5], step=0.25), cell("z", "hr@10", [])]}
+    plan = {"seeds": 3, "models": [{"label": "x", "title": "X"}, {"label": "y", "title": "Y", "seeded": False}],
+            "pairs": [{"name": "a-b", "title": "A → B"}]}
     rows = rows_of(document)
     assert set(rows) == {("a-b", "", "x", ""), ("a-b", "", "y", "0.25")}, rows
-    assert all(is_whole(key, row, document) for key, row in rows.items())
-    assert not is_whole(("a-b", "", "y", "0.25"), rows["a-b", "", "y", "0.25"], document | {"planned_seeds": {}})
+    assert all(is_whole(key, row, plan) for key, row in rows.items())
+    assert not is_whole(("a-b", "", "x", ""), rows["a-b", "", "y", "0.25"], plan)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results/one.tsv"
         write(path, rows)
@@ -216,7 +216,6 @@ def self_test() -> None:
     assert (told["unknown"], told["equal"]) == (1, 0) and told["where"] == "a-b x hr@10", told
     other = differences(rows_of({"cells": [cell("x", "hr@10", [0.9], queries=8)]}), again)
     assert other["other_data"] == 1 and not other["rows"], other
-    plan = {"models": [{"label": label, "title": label.upper()} for label in "xy"], "pairs": [{"name": "a-b", "title": "A → B"}]}
     assert tables(again, plan, ["hr@10"])[-2:] == ["| A → B | X | – |", "| A → B | Y | .5000 |"], tables(again, plan, ["hr@10"])
     flat = {key: row for key, row in again.items() if not key[3]}
     assert tables(flat, plan, ["hr@10"])[-2] == "| X | .2000 ± .1000 |", tables(flat, plan, ["hr@10"])

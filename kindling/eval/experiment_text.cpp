@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "kindling/eval/experiment_results.h"
+#include "kindling/eval/report_plot.h"
 
 namespace kindling {
 
@@ -24,12 +25,6 @@ std::string value_text(const Json& cell) {
   return text;
 }
 
-// A share, or a number of interactions, which is a mean over seeds.
-std::string swept_text(double value) {
-  constexpr double kWholeFrom = 1000.0;
-  return value < kWholeFrom ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
-}
-
 std::string row_name(const Json& cell) {
   std::string name = cell["title"].get<std::string>();
   if (cell["encoder"] != "") name += fmt::format(" · {}", cell["encoder"].get<std::string>());
@@ -37,9 +32,20 @@ std::string row_name(const Json& cell) {
   return name;
 }
 
-// Two steps of a sweep are two rows, whatever their names.
-std::string row_key(const Json& cell) {
-  return row_name(cell) + (cell.contains("step") ? "\n" + cell["step"].dump() : "");
+// Two steps of a sweep are two rows, also where both learnt all that there is.
+struct Row {
+  std::string name;
+  Json step;
+  std::map<std::string, std::string> values;  // by metric
+};
+
+Row& row_of(const Json& cell, std::vector<Row>& rows) {
+  const std::string name = row_name(cell);
+  const Json step = cell.value("step", Json(nullptr));
+  for (Row& row : rows) {
+    if (row.name == name && row.step == step) return row;
+  }
+  return rows.emplace_back(Row{name, step, {}});
 }
 
 std::size_t width_of(const std::string& text) {
@@ -74,9 +80,7 @@ std::string aligned(const Table& table) {
 
 std::string pair_text(const Json& document, const Json& pair) {
   const auto metrics = document["metrics"].get<std::vector<std::string>>();
-  std::vector<std::string> keys;
-  std::map<std::string, std::string> names;
-  std::map<std::string, std::map<std::string, std::string>> rows;
+  std::vector<Row> rows;
   bool published = false;
   std::string part;  // of the queries, where not all were asked [R15]
   for (const Json& cell : document["cells"]) {
@@ -85,19 +89,17 @@ std::string pair_text(const Json& document, const Json& pair) {
       part = fmt::format("   first {} of {} queries", cell["queries"].get<std::size_t>(),
                          cell["queries_in_all"].get<std::size_t>());
     }
-    const std::string key = row_key(cell);
-    if (!rows.contains(key)) keys.push_back(key);
-    names[key] = row_name(cell);
-    rows[key][cell["metric"].get<std::string>()] = value_text(cell);
+    row_of(cell, rows).values[cell["metric"].get<std::string>()] = value_text(cell);
     published = published || !cell["published"].is_null();
   }
-  if (keys.empty()) return {};
+  if (rows.empty()) return {};
   Table table{{""}};
   for (const auto& metric : metrics) table[0].push_back(metric);
-  for (const auto& key : keys) {
-    table.push_back({names[key]});
+  for (const Row& row : rows) {
+    table.push_back({row.name});
     for (const auto& metric : metrics) {
-      table.back().push_back(rows[key].contains(metric) ? rows[key][metric] : "-");
+      const auto value = row.values.find(metric);
+      table.back().push_back(value != row.values.end() ? value->second : "-");
     }
   }
   std::string head = pair["title"].get<std::string>();

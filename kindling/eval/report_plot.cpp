@@ -198,9 +198,7 @@ std::string sweep_axes(const std::vector<double>& values) {
   if (values.size() > kMostTics) return script;
   std::string list;
   for (const double value : values) {
-    const std::string label =
-        value < kWholeFrom ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
-    list += fmt::format("{}'{}' {:.10g}", list.empty() ? "" : ", ", label, value);
+    list += fmt::format("{}'{}' {:.10g}", list.empty() ? "" : ", ", swept_text(value), value);
   }
   return script + fmt::format("set xtics ({})\n", list);
 }
@@ -286,6 +284,10 @@ std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& cu
   return lines_svg(name, "loss over epochs, training dashed, validation solid", curves,
                    {{[](const CurvePoint& point) { return point.validation_loss; }, false},
                     {[](const CurvePoint& point) { return point.train_loss; }, true}});
+}
+
+std::string swept_text(double value) {
+  return value < kWholeFrom ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
 }
 
 std::string sweep_svg(const std::string& name, const ReportSweep& sweep) {

@@ -29,6 +29,10 @@ std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& cu
 // The validation metric over epochs.
 std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves);
 
+// The name of a value that was varied: a share with its decimals, a number of interactions, which
+// may be a mean over seeds, without.
+std::string swept_text(double value);
+
 // Means with deviations over what was varied; level lines dashed. The x axis is logarithmic when
 // the values span a factor of ten.
 std::string sweep_svg(const std::string& name, const ReportSweep& sweep);
