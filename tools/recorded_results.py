@@ -8,9 +8,9 @@
 
 OUT is what `kindling experiment --out OUT` filled; without names all of its experiments. `keep` takes rows
 whose seeds are all there and leaves the other rows of a file as they are. Another processor or compiler
-rounds otherwise, and training enlarges that: a row differs when the means over as many seeds as both have,
-in the order of the finished ones, are further apart than three of the larger sd and .001. Rows of other data
-(another number of queries) are counted, not compared.
+rounds otherwise, and training enlarges that: a row differs when the means over the seeds that both have are
+further apart than three of the larger sd and .001. Rows of other data (another number of queries) are counted,
+not compared.
 """
 import json
 import statistics
@@ -26,14 +26,14 @@ NEAR = 0.001
 
 
 def rows_of(document: dict) -> dict:
-    """Key -> {"queries", "values": {metric: [a value a seed]}}, of rows with finished seeds."""
+    """Key -> {"queries", "values": {metric: {seed: value}}}, of rows with finished seeds."""
     rows = {}
     for cell in document["cells"]:
         if not cell["values"]:
             continue
         key = tuple(str(cell.get(name, "")) for name in KEY)
         row = rows.setdefault(key, {"queries": str(cell.get("queries", "")), "values": {}})
-        row["values"][cell["metric"]] = cell["values"]
+        row["values"][cell["metric"]] = dict(zip(cell["seed_of"], cell["values"], strict=True))
     return rows
 
 
@@ -46,10 +46,10 @@ def read(path: Path) -> dict:
     metrics = head.split("\t")[len(HEAD):]
     for line in lines:
         fields = line.split("\t")
-        row = rows.setdefault(tuple(fields[:len(KEY)]), {"queries": fields[len(KEY)], "values": {m: [] for m in metrics}})
+        row = rows.setdefault(tuple(fields[:len(KEY)]), {"queries": fields[len(KEY)], "values": {m: {} for m in metrics}})
         for metric, value in zip(metrics, fields[len(HEAD):]):
             if value:
-                row["values"][metric].append(float(value))
+                row["values"][metric][int(fields[len(KEY) + 1])] = float(value)
     for row in rows.values():
         row["values"] = {metric: values for metric, values in row["values"].items() if values}
     return rows
@@ -59,10 +59,10 @@ def write(path: Path, rows: dict) -> None:
     metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row["values"]))
     lines = ["\t".join((*HEAD, *metrics))]
     for key, row in rows.items():
-        for seed in range(max(len(values) for values in row["values"].values())):
-            numbers = [row["values"].get(metric, []) for metric in metrics]
+        for seed in sorted(set().union(*row["values"].values())):
+            numbers = [row["values"].get(metric, {}) for metric in metrics]
             lines.append("\t".join((*key, row["queries"], str(seed),
-                                    *(f"{values[seed]:.6g}" if seed < len(values) else "" for values in numbers))))
+                                    *(f"{values[seed]:.6g}" if seed in values else "" for values in numbers))))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
 
@@ -97,7 +97,8 @@ def differences(run: dict, recorded: dict) -> dict:
             told["other_data"] += 1
             continue
         for metric, kept in recorded[key]["values"].items():
-            pairs = list(zip(row["values"].get(metric, []), kept))
+            fresh = row["values"].get(metric, {})
+            pairs = [(fresh[seed], kept[seed]) for seed in kept if seed in fresh]
             if not pairs or metric.endswith("seconds"):
                 continue
             told["values"] += len(pairs)
@@ -132,9 +133,13 @@ def compare(out: Path, names: list) -> int:
     return 1 if worse else 0
 
 
-def number(values: list) -> str:
-    text = f"{statistics.fmean(values):.4f}".replace("0.", ".", 1)
-    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.4f}".replace("± 0.", "± .")
+def mean(values: dict) -> float:
+    return statistics.fmean(values.values())
+
+
+def number(values: dict) -> str:
+    text = f"{mean(values):.4f}".replace("0.", ".", 1)
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values.values()):.4f}".replace("± 0.", "± .")
 
 
 def tables(rows: dict, plan: dict, metrics: list) -> list:
@@ -156,7 +161,7 @@ def tables(rows: dict, plan: dict, metrics: list) -> list:
     for pair in dict.fromkeys(key[0] for key in rows):
         lines += [f"**{titles[pair]}**", "", "| model | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
         of_pair = [(key, row["values"]) for key, row in rows.items() if key[0] == pair]
-        of_pair.sort(key=lambda one: -statistics.fmean(one[1].get(metrics[-1], [0.0])))
+        of_pair.sort(key=lambda one: -mean(one[1].get(metrics[-1], {0: 0.0})))
         for key, values in of_pair:
             cells = [number(values[metric]) if metric in values else "–" for metric in metrics]
             lines.append(" | ".join(["| " + title(key), *cells]) + " |")
@@ -193,7 +198,8 @@ def documents(out: Path, names: list):
 
 def self_test() -> None:
     def cell(model, metric, values, **more):
-        return {"data": "a-b", "encoder": "", "model": model, "metric": metric, "values": values, "queries": 9} | more
+        return {"data": "a-b", "encoder": "", "model": model, "metric": metric, "values": values,
+                "seed_of": list(range(len(values))), "queries": 9} | more
 
     document = {"cells": [cell("x", "hr@10", [0.1, 0.2, 0.30000004]), cell("x", "ndcg@10", [0.01, 0.02, 0.03]),
                           cell("y", "hr@10", [0.5], step=0.25), cell("z", "hr@10", [])]}
@@ -214,6 +220,8 @@ def self_test() -> None:
     told = differences(far, again)
     assert len(told["rows"]) == 1 and told["rows"][0].startswith("a-b x hr@10: 1.0000, recorded 0.2"), told
     assert (told["unknown"], told["equal"]) == (1, 0) and told["where"] == "a-b x hr@10", told
+    last = differences(rows_of({"cells": [cell("x", "hr@10", [0.30000004], seed_of=[2])]}), again)
+    assert (last["values"], last["equal"], last["rows"]) == (1, 1, []), last
     other = differences(rows_of({"cells": [cell("x", "hr@10", [0.9], queries=8)]}), again)
     assert other["other_data"] == 1 and not other["rows"], other
     assert tables(again, plan, ["hr@10"])[-2:] == ["| A → B | X | – |", "| A → B | Y | .5000 |"], tables(again, plan, ["hr@10"])

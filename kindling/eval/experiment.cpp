@@ -6,6 +6,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include "kindling/base/error.h"
 #include "kindling/base/file.h"
@@ -183,14 +184,27 @@ int try_cell(const PlannedCell& cell, const PreparedData& prepared, const Experi
   return disk ? kStopAll : 1;
 }
 
+// Cells to run: asked for, not finished, each key once.
 std::vector<const PlannedCell*> open_cells(const std::vector<PlannedCell>& cells,
-                                           const std::string& out) {
+                                           const ExperimentRun& run) {
   std::vector<const PlannedCell*> open;
   std::set<std::string> keys;
   for (const PlannedCell& cell : cells) {
-    if (keys.insert(cell.key).second && !fs::exists(cell.path(out))) open.push_back(&cell);
+    if (!cell.fits(run.only) || fs::exists(cell.path(run.out))) continue;
+    if (keys.insert(cell.key).second) open.push_back(&cell);
   }
   return open;
+}
+
+void check_only(const std::vector<PlannedCell>& cells, const ExperimentRun& run) {
+  for (const std::string& pattern : run.only) {
+    const auto fits = [&](const PlannedCell& cell) { return cell.fits({pattern}); };
+    if (std::any_of(cells.begin(), cells.end(), fits)) continue;
+    throw Error(Kind::kBadOption, fmt::format("no cell of the experiment fits \"{}\"", pattern),
+                "--only",
+                cells.empty() ? "no data of the experiment is there"
+                              : fmt::format("a cell is named like {}", cells.front().name));
+  }
 }
 
 void make_folders(const ExperimentRun& run) {
@@ -208,6 +222,13 @@ std::string PlannedCell::path(const std::string& out) const {
 
 std::string PlannedCell::ranks_path(const std::string& out) const {
   return (fs::path(out) / "ranks" / (key + ".safetensors")).string();
+}
+
+bool PlannedCell::fits(const std::vector<std::string>& only) const {
+  const auto matches = [&](const std::string& pattern) {
+    return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+  };
+  return only.empty() || std::any_of(only.begin(), only.end(), matches);
 }
 
 std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedData& prepared,
@@ -275,12 +296,13 @@ Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run) {
       prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
   for (const std::string& missing : prepared.missing) log_warning("left out: {}", missing);
   const std::vector<PlannedCell> cells = plan_cells(plan, prepared, run);
+  check_only(cells, run);
   Json failed = Json::array();
   Json again = Json::array();
   if (run.again > 0) {
     again = repeat_cells(cells, prepared, run);
   } else {
-    const std::vector<const PlannedCell*> open = open_cells(cells, run.out);
+    const std::vector<const PlannedCell*> open = open_cells(cells, run);
     log_info("{}: {} cells, {} to run", plan.name, cells.size(), open.size());
     failed = run_cells(open, prepared, run);
   }

@@ -12,6 +12,7 @@
 // Errors: those of the plan and the data before any cell runs; Error{kIo} when the disk is full:
 // finished cells are kept. A cell that fails is reported in "failed", the others go on.
 // With `again` that many finished cells are run once more instead: equal seeds give equal numbers.
+// With `only` no other cell is run; the document has all that are finished.
 #pragma once
 
 #include <chrono>
@@ -26,14 +27,15 @@
 namespace kindling {
 
 struct ExperimentRun {
-  std::string data;        // folder of the raw data
-  std::string out;         // directory of results
-  std::int64_t seeds = 0;  // 0: as the plan says
-  std::int64_t jobs = 1;   // processes, a thread each
-  int threads = 1;         // for preparing the data
-  double minutes = 0.0;    // start no cell so long after `begin`; 0: no limit
-  std::int64_t again = 0;  // finished cells to run once more, and nothing else
-  std::string version;     // of the program
+  std::string data;               // folder of the raw data
+  std::string out;                // directory of results
+  std::int64_t seeds = 0;         // 0: as the plan says
+  std::int64_t jobs = 1;          // processes, a thread each
+  int threads = 1;                // for preparing the data
+  double minutes = 0.0;           // start no cell so long after `begin`; 0: no limit
+  std::int64_t again = 0;         // finished cells to run once more, and nothing else
+  std::vector<std::string> only;  // patterns of the names of cells to run; empty: all
+  std::string version;            // of the program
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
 
@@ -50,6 +52,8 @@ struct PlannedCell {
 
   std::string path(const std::string& out) const;
   std::string ranks_path(const std::string& out) const;
+  // Whether `only` is empty or has a pattern, as of a shell ("*.bert4rec.*"), that fits the name.
+  bool fits(const std::vector<std::string>& only) const;
 };
 
 // All cells, seeds outermost. One that two rows share occurs twice, with one key.

@@ -23,7 +23,7 @@ std::vector<const PlannedCell*> first_finished(const std::vector<PlannedCell>& c
   const auto by_key = [](const PlannedCell* a, const PlannedCell* b) { return a->key < b->key; };
   std::set<const PlannedCell*, decltype(by_key)> finished(by_key);
   for (const PlannedCell& cell : cells) {
-    if (fs::exists(cell.path(run.out))) finished.insert(&cell);
+    if (cell.fits(run.only) && fs::exists(cell.path(run.out))) finished.insert(&cell);
   }
   const auto count = std::min(finished.size(), static_cast<std::size_t>(run.again));
   return {finished.begin(), std::next(finished.begin(), static_cast<std::ptrdiff_t>(count))};

@@ -55,6 +55,8 @@ Json row_json(const ExperimentPlan& plan, const FinishedCells& cells, const Resu
     json["x"] = swept_to(cells, row, plan.sweep.values[*cell.step]);
   }
   json["values"] = values;
+  json["seed_of"] = Json::array();
+  for (const PlannedCell* seed : cells.seeds(row, metric)) json["seed_of"].push_back(seed->seed);
   const Json& more = cells.cell(*row.seeds.front())["more"];
   for (const char* fact : {"queries", "queries_in_all"}) {
     if (more.contains(fact)) json[fact] = more[fact];
@@ -156,13 +158,20 @@ double FinishedCells::seconds() const {
   return sum;
 }
 
-std::vector<double> FinishedCells::values(const ResultRow& row, const std::string& metric) const {
-  std::vector<double> all;
+std::vector<const PlannedCell*> FinishedCells::seeds(const ResultRow& row,
+                                                     const std::string& metric) const {
+  std::vector<const PlannedCell*> all;
   for (const PlannedCell* seed : row.seeds) {
     const Json& metrics = cell(*seed)["metrics"];
-    if (metrics.contains(metric) && metrics[metric].is_number()) {
-      all.push_back(metrics[metric].get<double>());
-    }
+    if (metrics.contains(metric) && metrics[metric].is_number()) all.push_back(seed);
+  }
+  return all;
+}
+
+std::vector<double> FinishedCells::values(const ResultRow& row, const std::string& metric) const {
+  std::vector<double> all;
+  for (const PlannedCell* seed : seeds(row, metric)) {
+    all.push_back(cell(*seed)["metrics"][metric].get<double>());
   }
   return all;
 }

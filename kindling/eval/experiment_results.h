@@ -23,7 +23,9 @@ class FinishedCells {
 
   const std::vector<ResultRow>& rows() const { return rows_; }
   const Json& cell(const PlannedCell& cell) const { return documents_.at(cell.key); }
-  // One value for each finished seed, in order.
+  // The finished seeds of a row that have this metric, in order.
+  std::vector<const PlannedCell*> seeds(const ResultRow& row, const std::string& metric) const;
+  // One value for each of them.
   std::vector<double> values(const ResultRow& row, const std::string& metric) const;
   const std::string& out() const { return out_; }
   std::size_t finished() const { return finished_; }

@@ -84,6 +84,37 @@ TEST(Experiment, RunsNoFinishedCellAgain) {
   EXPECT_EQ(fs::last_write_time(dir.file("out/cells")), before);
 }
 
+TEST(Experiment, RunsOnlyTheCellsThatAreAskedFor) {
+  const TempDir dir;
+
+  const Outcome last = run_smoke(dir, {"--only", "*.zesrec-g.1"});
+
+  ASSERT_EQ(last.code, 0) << last.err;
+  const Json document = parse_json(last.out, "stdout");
+  EXPECT_EQ(document["finished"], cells_in(dir));
+  EXPECT_LT(document["finished"], document["planned"]);
+  for (const Json& cell : document["cells"]) {
+    EXPECT_EQ(cell["model"], "zesrec-g");
+    EXPECT_EQ(cell["seed_of"], Json({1}));
+  }
+  const Outcome first = run_smoke(dir, {"--only", "*.zesrec-g.0,*.pop.*"});
+  for (const Json& cell : parse_json(first.out, "stdout")["cells"]) {
+    if (cell["model"] != "zesrec-g") continue;
+    EXPECT_EQ(cell["seed_of"], Json({0, 1}));
+  }
+}
+
+TEST(Experiment, SaysWhichCellsThereAreWhenNoneFits) {
+  const TempDir dir;
+
+  const Outcome outcome = run_smoke(dir, {"--only", "*.zesrek.*"});
+
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no cell of the experiment fits \"*.zesrek.*\""));
+  EXPECT_THAT(outcome.err, HasSubstr("a cell is named like "));
+  EXPECT_EQ(cells_in(dir), 0U);
+}
+
 TEST(Experiment, GivesTheSameNumbersAgain) {
   const TempDir dir;
   ASSERT_EQ(run_smoke(dir).code, 0);
