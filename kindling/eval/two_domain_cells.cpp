@@ -19,6 +19,7 @@ const std::string kWarm = "warm:";  // metrics of the queries whose true item wa
 
 struct PairSettings {
   std::string candidates = "popularity:199";
+  bool released_candidates = false;
   bool beside = true;
   double overlap = 1.0;
   std::string overlap_of = "shared";
@@ -31,6 +32,8 @@ struct PairSettings {
   template <class Visitor>
   void fields(Visitor& field) {
     field("candidates", candidates, kAny, "full, popularity:N or uniform:N [R12]");
+    field("released_candidates", released_candidates, kAny,
+          "lists drawn with repeats, the validation item among them, as in RecGURU's code [R12]");
     field("beside", beside, kAny,
           "rank the same queries also among uniform lists and the whole catalogue");
     field("overlap", overlap, between(0.0, 1.0),
@@ -89,6 +92,7 @@ EvaluationOptions evaluation_of(const PairSettings& settings) {
   const auto seeded = [&](const std::string& text) {
     CandidateOptions candidates = parse_candidates(text);
     candidates.seed = static_cast<std::uint64_t>(settings.data_seed);
+    candidates.released = settings.released_candidates;
     return candidates;
   };
   options.candidates = seeded(settings.candidates);
@@ -145,8 +149,8 @@ void add_stories(const FitContext& context, const Recommender& model, bool plots
     best = std::max(best, *epoch.validation_hr);
   }
   result.more["training"] = curve;
-  // A model may also keep what it was before the first of these.
-  best = std::max(best, details.value("validation_hr@10", -1.0));
+  // A model may have kept what it was before the first of these, or at the last.
+  best = details.value("validation_hr@10", best);
   if (best >= 0.0) result.metrics["validation_hr@10"] = best;
 }
 

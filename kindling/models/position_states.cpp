@@ -50,6 +50,7 @@ Positions positions_of(const Dataset& target, const States& here, const States& 
       place.push_back(static_cast<std::int64_t>(all.here.size()) - 1);
       true_states.push_back(there.offsets[other + 1] - behind);
     }
+    all.offsets.push_back(static_cast<std::int64_t>(all.here.size()));
   }
   const torch::NoGradGuard no_grad;
   const auto rows = [](const torch::Tensor& table, const std::vector<std::int64_t>& index) {

@@ -32,6 +32,7 @@ void align(const States& here, const States& there, const SharedUser& user,
 
 // Positions of the target that have a next event.
 struct Positions {
+  std::vector<std::int64_t> offsets{0};  // user u has the positions offsets[u] … offsets[u + 1]
   std::vector<UserId> users;
   std::vector<std::int64_t> here;  // row of the target's states
   std::vector<ItemId> next;

@@ -9,6 +9,7 @@
 // …), naming it.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -84,9 +85,20 @@ struct FitContext {
   // where the protocol has such events. A model that stops early or picks its best state asks it,
   // between steps; larger is better. May be empty.
   std::function<double(const Recommender&)> validate;
-  double max_seconds = 0.0;           // training ends with the best weights so far; 0: no limit
+  double max_seconds = 0.0;  // training ends with the best weights so far; 0: no limit
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   std::function<bool()> should_stop;  // asked between batches; true: fit() throws Error{kIo} and
                                       // the last checkpoint stays. May be empty
+
+  // For a model that learns in stages: whether max_seconds have gone by since `begin`, and what a
+  // stage may take of them (0: no limit).
+  bool out_of_time() const;
+  double seconds_left() const;
+  // Error{kBadOption}: they have, before `model` had learnt anything that is of use.
+  [[noreturn]] void fail_for_time(const std::string& model) const;
+  void require_time(const std::string& model) const {
+    if (out_of_time()) fail_for_time(model);
+  }
 };
 
 // Tensors of a fitted model by name: what model.safetensors holds.

@@ -248,6 +248,11 @@ ModelRecord run_training(const TrainRun& run) {
                       {"validation_loss", epoch.validation_loss},
                       {"validation_ndcg@20", epoch.validation_ndcg}};
   }
+  // A model may have kept what it was before the first of these, or at the last.
+  const Json kept = record.details.value("validation_hr@10", Json());
+  if (!kept.is_null() && kept != record.metrics.value("validation_hr@10", Json())) {
+    record.metrics = {{"validation_hr@10", kept}};
+  }
   save_model(*model, record, run.out, run.force);
   std::filesystem::remove_all(context.checkpoint);
   return record;

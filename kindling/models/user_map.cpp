@@ -131,17 +131,19 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
   if (validate) check_target = [&] { return validate(all.target); };
   if (!finished.load("target", all.target, context.history)) {
     train_factors(all.target_data, options, model, context, check_target, all.target);
+    context.require_time(model);
     finished.save("target", all.target, context.history);
   }
   FitContext other;
   other.seed = root.fork("source").seed();
   other.should_stop = context.should_stop;
-  other.max_seconds = context.max_seconds;
+  other.max_seconds = context.seconds_left();
   FactorOptions passes = options;
   passes.epochs = kept_epoch(context.history, options.epochs);
   all.source = start_factors(all.source_data, options, root.fork("source"));
   if (!finished.load("source", all.source, other.history)) {
     train_factors(all.source_data, passes, model, other, {}, all.source);
+    context.require_time(model);
     finished.save("source", all.source, other.history);
   }
   std::vector<bool> is_shared(target.user_count(), false);
@@ -222,6 +224,33 @@ TripleSource::Batch TripleSource::draw(std::int64_t count, Rng& rng) const {
   batch.items = nn::index_tensor(items, torch::kCPU);
   batch.negatives = nn::index_tensor(negatives, torch::kCPU);
   return batch;
+}
+
+bool goes_on(const FitContext& context, const std::string& model, std::int64_t step) {
+  if (context.should_stop && context.should_stop()) {
+    throw Error(Kind::kIo, model + " was stopped before it had learnt");
+  }
+  if (step == 1 || !context.out_of_time()) return true;
+  log_warning("{}: out of time before step {} of its last stage", model, step);
+  return false;
+}
+
+void BestParameters::offer(double error, const torch::nn::Module& net) {
+  if (error >= error_) return;
+  error_ = error;
+  kept_.clear();
+  for (const auto& parameter : net.parameters()) kept_.push_back(parameter.detach().clone());
+}
+
+void BestParameters::restore(torch::nn::Module& net) const {
+  const torch::NoGradGuard no_grad;
+  const auto parameters = net.parameters();
+  for (std::size_t i = 0; i < kept_.size(); ++i) parameters[i].detach().copy_(kept_[i]);
+}
+
+std::int64_t shared_batch(std::int64_t batch, std::size_t shared, std::size_t users) {
+  const auto all = static_cast<std::int64_t>(std::max<std::size_t>(1, users));
+  return std::max<std::int64_t>(1, batch * static_cast<std::int64_t>(shared) / all);
 }
 
 torch::Tensor bpr_sum(const torch::Tensor& users, const torch::Tensor& items,

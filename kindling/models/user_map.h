@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ struct Pretrained {
 // as the target's best state took. `validate` is given the target's factors. With a checkpoint
 // folder the vectors of a finished domain are saved there, and a resumed run goes on behind them:
 // what follows takes less time than they do. Errors: Error{kUnsupported} without common users;
-// Error{kBadOption} when the checkpoint is another run's, Error{kCorrupt} when it is damaged.
+// Error{kBadOption} when the checkpoint is another run's or the time is over, Error{kCorrupt} when
+// it is damaged.
 Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOptions& options,
                     const std::string& model, FitContext& context,
                     const std::function<double(const Factors&)>& validate);
@@ -81,6 +83,28 @@ class TripleSource {
   const BprData& data_;
   std::vector<BprData::Positive> positives_;
 };
+
+// Whether a later stage takes step `step` (from 1): false when the time is over, which is logged;
+// the first is always taken. Errors: Error{kIo} when asked to stop.
+bool goes_on(const FitContext& context, const std::string& model, std::int64_t step);
+
+// The parameters of a net at the lowest error that was offered.
+class BestParameters {
+ public:
+  void offer(double error, const torch::nn::Module& net);
+  // Does nothing when none was offered.
+  void restore(torch::nn::Module& net) const;
+  bool empty() const { return kept_.empty(); }
+  double error() const { return error_; }
+
+ private:
+  double error_ = std::numeric_limits<double>::infinity();
+  std::vector<torch::Tensor> kept_;
+};
+
+// Of a batch of users of the target alone: how many shared users are learnt beside it, their share
+// of all users, at least 1. Source: specs/baselines.md C (MFEM).
+std::int64_t shared_batch(std::int64_t batch, std::size_t shared, std::size_t users);
 
 // Σ −log σ(u·q_i − u·q_j) of user vectors [n, d] and rows of the items.
 torch::Tensor bpr_sum(const torch::Tensor& users, const torch::Tensor& items,

@@ -151,6 +151,45 @@ TEST(RecGuruInput, ScalesItemVectorsButNotPositions) {
   EXPECT_FALSE(torch::equal(undone, read));
 }
 
+// specs/recguru.md 5: popular negatives from 0.8 T on, phase 3 lasts from 0.6 T to 1.2 T.
+TEST(RecGuruOptions, TheReleasedProfileChangesItsNegativesAfterAThird) {
+  EXPECT_DOUBLE_EQ(recguru::profile_options("released").popular_negatives_from, (0.8 - 0.6) / 0.6);
+}
+
+TEST(RecGuruOptions, ThePaperProfileIsTheEquationsAsPrinted) {
+  const recguru::Options paper = recguru::profile_options("paper");
+
+  EXPECT_EQ(paper.adversary, "bce");  // (8)
+  EXPECT_FALSE(paper.finetune_reconstruction);
+  EXPECT_FALSE(paper.finetune_detach);
+}
+
+TEST_F(RecGuru, TellsTheValidationOfTheStateThatItKeeps) {
+  for (const char* keep : {"best", "last"}) {
+    const auto model = make_model("recguru", with(quick_guru(), "keep", keep));
+    double asked = 1.0;
+    FitContext context;
+    context.validate = [&](const Recommender&) { return asked *= 0.5; };
+
+    model->fit(task(), context);
+
+    const bool best = std::string(keep) == "best";
+    EXPECT_EQ(model->details().at("validation_hr@10"), best ? 0.5 : asked);
+    EXPECT_EQ(model->details().contains("best_step"), best);
+  }
+}
+
+TEST_F(RecGuru, OutOfTimeInPhaseOneItRecommendsByItsDecoderOrSaysSo) {
+  FitContext context;
+  context.max_seconds = 1e-9;
+  const auto decoder = make_model("recguru", quick_guru());
+  decoder->fit(task(), context);
+  EXPECT_TRUE(std::isfinite(scores(*decoder)(0, 0)));
+
+  const auto untrained = make_model("recguru", with(quick_guru(), "recommender_start", "random"));
+  EXPECT_EQ(testing::kind_of([&] { untrained->fit(task(), context); }), Kind::kBadOption);
+}
+
 TEST(RecGuruOptions, AProfileSetsWhatIsNotGiven) {
   try {
     make_model("recguru", {{"profile", "released"}, {"heads", "3"}});

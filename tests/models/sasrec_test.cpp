@@ -67,6 +67,37 @@ TEST(SasRecNet, SequencesOfABatchDoNotSeeEachOther) {
   EXPECT_TRUE(torch::allclose(together.narrow(0, 3, 2), alone, 1e-5, 1e-6));
 }
 
+double deviation(const sasrec::Net& net, const std::string& name) {
+  return net.named_parameters()[name].std().item<double>();
+}
+
+TEST(SasRecNet, StartsAsTheirs) {
+  sasrec::Options options;
+  options.layers = 1;
+  const sasrec::Net port(options, 2000, Rng(3));
+  options.released = true;
+  const sasrec::Net released(options, 2000, Rng(3));
+
+  // Xavier's √(2 / (rows + columns)), D = 64.
+  EXPECT_NEAR(deviation(port, "items"), std::sqrt(2.0 / 2064), 0.0005);
+  EXPECT_NEAR(deviation(port, "block0.in_weight"), std::sqrt(2.0 / 256), 0.003);
+  EXPECT_NEAR(deviation(port, "block0.feed1_weight"), std::sqrt(2.0 / 128), 0.006);
+  EXPECT_EQ(deviation(port, "block0.in_bias"), 0.0);
+  // The framework's: N(0, 1), and uniform(±1/√64).
+  EXPECT_NEAR(deviation(released, "items"), 1.0, 0.02);
+  EXPECT_NEAR(deviation(released, "block0.in_weight"), 0.125 / std::sqrt(3.0), 0.003);
+}
+
+TEST(SasRec, ReleasedTakesFiveNegativesWhereNoneAreGiven) {
+  const auto negatives = [](const OptionValues& options) {
+    return make_model("sasrec", options)->details().at("options").at("negatives");
+  };
+
+  EXPECT_EQ(negatives({}), 1);
+  EXPECT_EQ(negatives({{"released", "true"}}), 5);
+  EXPECT_EQ(negatives({{"negatives", "1"}, {"released", "true"}}), 1);
+}
+
 // Of the rows that a step reads, as of the whole table.
 TEST(SasRecNet, TrainingLossHasTheGradientOfTheWholeTable) {
   sasrec::Net net(small_net(), 20, Rng(3));
@@ -135,12 +166,12 @@ double learnt_share(const std::string& model_name, const OptionValues& options) 
 }
 
 TEST(SasRec, LearnsWhatFollowsWhat) {
-  EXPECT_GT(learnt_share("sasrec", {{"dim", "16"},
+  EXPECT_GT(learnt_share("sasrec", {{"dim", "32"},
                                     {"layers", "1"},
                                     {"length", "8"},
                                     {"dropout", "0.1"},
                                     {"batch_size", "16"},
-                                    {"learning_rate", "0.01"},
+                                    {"learning_rate", "0.003"},
                                     {"epochs", "80"}}),
             0.9);
 }

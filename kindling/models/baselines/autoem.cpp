@@ -10,8 +10,10 @@
 //          validation HR@10 [R14].
 //
 //   1 AutoRec in each domain, then frozen        p_t(u, n), p_s(u, n): state after n events; q_t
-//   2 map(p_t) -> p_s on shared users            positions aligned from the last one backwards
-//   3 merge([p_t ; p_s or map(p_t)]) · q_t       loss (12) over positions; merge is trained alone
+//   2 map(p_t) -> p_s on shared users            positions aligned from the last one backwards;
+//                                                80 % train, 20 % pick the epoch
+//   3 merge([p_t ; p_s or map(p_t)]) · q_t       loss (12): mean over the positions of a batch of
+//                                                shared users + mean over one of the others'
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -19,11 +21,10 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
-#include "kindling/models/position_states.h"
+#include "kindling/models/baselines/autoem_stages.h"
 #include "kindling/models/recguru/options.h"
 #include "kindling/models/recguru/steps.h"
 #include "kindling/models/registry.h"
-#include "kindling/models/user_map.h"
 #include "kindling/models/vectors.h"
 #include "kindling/nn/tensors.h"
 
@@ -33,26 +34,12 @@ namespace {
 
 struct Options {
   recguru::Options base;
-  std::int64_t map_epochs = 200;
-  std::int64_t map_batch = 300;
-  double map_learning_rate = 0.008;
-  std::int64_t merge_steps = 450;
-  std::int64_t merge_batch = 1024;
-  double merge_learning_rate = 0.01;
-  std::int64_t merge_validate_every = 25;
+  StageOptions stages;
 
   template <class Visitor>
   void fields(Visitor& field) {
     base.fields(field);
-    field("map_epochs", map_epochs, kPositive, "passes over the shared users' positions [B15]");
-    field("map_batch", map_batch, kPositive, "shared users in a step of the map [B15]");
-    field("map_learning_rate", map_learning_rate, kPositive, "Adam's step size for the map [B15]");
-    field("merge_steps", merge_steps, kPositive, "steps of the merge net [B15]");
-    field("merge_batch", merge_batch, kPositive, "users in a step of the merge net [B15]");
-    field("merge_learning_rate", merge_learning_rate, kPositive,
-          "Adam's step size for the merge net [B15]");
-    field("merge_validate_every", merge_validate_every, kPositive,
-          "steps of the merge net between validations [R14]");
+    stages.fields(field);
   }
 };
 
@@ -80,17 +67,29 @@ class AutoEm : public VectorRecommender {
     const TestItems leaked = recguru::leaked_items(options_.base.negatives_exclude, task);
     fit_base(*base_, *task.target_train, leaked.target, "target", context);
     const auto other = make_base(source_options(base_->details()));
+    context.require_time("autoem");
     FitContext alone;
     fit_other(*other, *task.source, leaked.source, context, alone);
+    context.require_time("autoem");
     const auto kept = static_cast<std::size_t>(options_.base.max_length - 1);  // [eos] is one more
     const States here = states_of(*base_, target, kept);
     const States there = states_of(*other, source, kept);
     const Rng rng = Rng(context.seed).fork("autoem");
     make_nets(rng.fork("weights"));
-    learn_map(here, there, shared, rng.fork("map"));
+    learn_map(options_.stages, here, there, shared, rng.fork("map"), *map_);
     remember_last(target, there, shared);
-    learn_merge(recguru::DomainData(target, leaked.target), here, there, shared, rng.fork("merge"),
-                context);
+    const recguru::DomainData data(target, leaked.target);
+    const MergeTask merge{data,
+                          here,
+                          positions_of(target, here, there, shared, *map_),
+                          nn::copy_matrix(base_->item_vectors({&target, nullptr})),
+                          shared,
+                          options_.base.finetune_negatives,
+                          options_.base.finetune_loss};
+    std::function<double()> ask;
+    if (context.validate) ask = [&] { return context.validate(*this); };
+    const auto hits = learn_merge(options_.stages, merge, rng.fork("merge"), context, ask, *merge_);
+    if (hits) record(context, *hits);
     freeze();
   }
 
@@ -237,7 +236,7 @@ class AutoEm : public VectorRecommender {
     alone.checkpoint = context.checkpoint;
     alone.resume = context.resume;
     alone.should_stop = context.should_stop;
-    alone.max_seconds = context.max_seconds;
+    alone.max_seconds = context.seconds_left();
     fit_base(other, domain, leaked, "source", alone);
   }
 
@@ -250,39 +249,6 @@ class AutoEm : public VectorRecommender {
   void freeze() {
     for (torch::Tensor parameter : map_->parameters()) parameter.requires_grad_(false);
     for (torch::Tensor parameter : merge_->parameters()) parameter.requires_grad_(false);
-  }
-
-  static torch::Tensor rows(const torch::Tensor& table, const std::vector<std::int64_t>& index) {
-    return table.index_select(0, nn::index_tensor(index, torch::kCPU));
-  }
-
-  static std::unique_ptr<train::Optimizer> adam(double rate,
-                                                const std::vector<train::Parameter>& parameters) {
-    return train::make_optimizer(
-        {.kind = "adam", .learning_rate = rate, .eps = 1e-8, .beta1 = 0.9, .beta2 = 0.98},
-        parameters);
-  }
-
-  // Stage 2: pairs of positions, the last with the last.
-  void learn_map(const States& here, const States& there, const std::vector<SharedUser>& shared,
-                 const Rng& rng) {
-    const auto step = adam(options_.map_learning_rate, parameters_of("map", *map_));
-    for (std::int64_t epoch = 0; epoch < options_.map_epochs; ++epoch) {
-      Rng draws = rng.fork("epoch", static_cast<std::uint64_t>(epoch));
-      const auto order = permutation(shared.size(), draws);
-      for (std::size_t at = 0; at < order.size();
-           at += static_cast<std::size_t>(options_.map_batch)) {
-        const std::size_t end =
-            std::min(order.size(), at + static_cast<std::size_t>(options_.map_batch));
-        std::vector<std::int64_t> x, y;
-        for (std::size_t i = at; i < end; ++i) {
-          align(here, there, shared[order[i]], x, y);
-        }
-        if (x.empty()) continue;
-        torch::mse_loss(map_->forward(rows(here.values, x)), rows(there.values, y)).backward();
-        step->step();
-      }
-    }
   }
 
   // What score() needs of the source: the last state of each shared user.
@@ -299,59 +265,7 @@ class AutoEm : public VectorRecommender {
       partner_[u] = static_cast<std::int64_t>(kept.size());
       kept.push_back(index[u]);
     }
-    last_ = rows(there.values, kept).clone();
-  }
-
-  // Stage 3.
-  void learn_merge(const recguru::DomainData& data, const States& here, const States& there,
-                   const std::vector<SharedUser>& shared, const Rng& rng, FitContext& context) {
-    const Positions all = positions_of(data.data(), here, there, shared, *map_);
-    const torch::Tensor items = nn::copy_matrix(base_->item_vectors({&data.data(), nullptr}));
-    const auto step = adam(options_.merge_learning_rate, parameters_of("merge", *merge_));
-    double best = -1.0;
-    std::vector<torch::Tensor> kept;
-    for (std::int64_t number = 1; number <= options_.merge_steps && !all.here.empty(); ++number) {
-      if (context.should_stop && context.should_stop()) {
-        throw Error(Kind::kIo, "autoem was stopped before it had learnt");
-      }
-      merge_loss(all, here, items, data, rng.fork("step", static_cast<std::uint64_t>(number)))
-          .backward();
-      step->step();
-      const bool asked =
-          number % options_.merge_validate_every == 0 || number == options_.merge_steps;
-      if (!context.validate || !asked) continue;
-      const double hits = context.validate(*this);
-      if (hits <= best) continue;
-      best = hits;
-      kept.clear();
-      for (const auto& parameter : merge_->parameters()) kept.push_back(parameter.detach().clone());
-    }
-    if (best < 0.0) return;
-    const torch::NoGradGuard no_grad;
-    const auto parameters = merge_->parameters();
-    for (std::size_t i = 0; i < kept.size(); ++i) parameters[i].detach().copy_(kept[i]);
-    record(context, best);
-  }
-
-  // Loss (12) of a batch of positions.
-  torch::Tensor merge_loss(const Positions& all, const States& here, const torch::Tensor& items,
-                           const recguru::DomainData& data, Rng rng) const {
-    const std::int64_t columns = 1 + options_.base.finetune_negatives;
-    std::vector<std::int64_t> chosen, own, candidates;
-    for (std::int64_t n = 0; n < options_.merge_batch; ++n) {
-      const std::size_t at = rng.below(all.here.size());
-      chosen.push_back(static_cast<std::int64_t>(at));
-      own.push_back(all.here[at]);
-      candidates.push_back(all.next[at]);
-      for (std::int64_t k = 1; k < columns; ++k) {
-        candidates.push_back(data.draw_negative(all.users[at], false, rng));
-      }
-    }
-    const torch::Tensor user = merge_->forward(rows(here.values, own), rows(all.other, chosen));
-    const torch::Tensor vectors =
-        rows(items, candidates).view({options_.merge_batch, columns, options_.base.dim});
-    return recguru::recommendation_loss(vectors.bmm(user.unsqueeze(2)).squeeze(2),
-                                        options_.base.finetune_loss);
+    last_ = there.values.index_select(0, nn::index_tensor(kept, torch::kCPU)).clone();
   }
 
   // The last line of the curve is the merged model's.

@@ -4,13 +4,15 @@
 // Source: Perera & Zimmermann, CnGAN: Generative Adversarial Networks for Cross-network User
 //         Preference Generation for Non-overlapped Users, WWW 2019, as RecGURU's comparison
 //         re-implements it (specs/baselines.md C; decisions B9, B13).
-// Differs: both domains start from BPRMF vectors. The source's items take no part in any of its
+// Differs: both domains start from BPRMF vectors. A stranger is of the source alone where it has
+//          such users. The source's items take no part in any of its
 //          terms and stay as they are. A batch of shared users is at most all of them.
 //
 //   real [p_t ; p_s] of shared users, generated [p_t ; map(p_t)] and mismatched [p_t ; p_s of a
 //   stranger] of target-only users -> critic 2d -> 4d -> 4d -> 1
 //   critic     BCE(real, generated) + 0.1 BCE(mismatched) + 0.1 (|∇| − 1)² between real, generated
-//   generator  the same with flipped labels + BPR of merge(…) on shared and on target-only users
+//   generator  the same with flipped labels + BPR of merge(…) on shared and on target-only users,
+//              in batches of MFEM's size
 #include <algorithm>
 
 #include "kindling/base/error.h"
@@ -141,8 +143,14 @@ class CnGan : public FactorModel {
                                          .beta2 = 0.98};
       generator_step_ = train::make_optimizer(adam, parameters);
       critic_step_ = train::make_optimizer(adam, parameters_of("critic", critic_));
-      shared_batch_ = std::min<std::int64_t>(options.pair_batch,
+      shared_pairs_ = std::min<std::int64_t>(options.pair_batch,
                                              static_cast<std::int64_t>(start.shared.size()));
+      std::vector<bool> known(start.source.users.rows(), false);
+      for (const SharedUser& user : start.shared) known[user.second] = true;
+      const bool all_known = std::find(known.begin(), known.end(), false) == known.end();
+      for (std::size_t user = 0; user < known.size(); ++user) {
+        if (all_known || !known[user]) strangers_.push_back(static_cast<std::int64_t>(user));
+      }
     }
 
     void iterate(std::int64_t number) {
@@ -187,14 +195,14 @@ class CnGan : public FactorModel {
 
     Pairs draw(Rng& rng, bool detached) const {
       std::vector<std::int64_t> here, there, alone, stranger;
-      for (std::int64_t n = 0; n < shared_batch_; ++n) {
+      for (std::int64_t n = 0; n < shared_pairs_; ++n) {
         const SharedUser& user = start_.shared[rng.below(start_.shared.size())];
         here.push_back(user.first);
         there.push_back(user.second);
       }
       for (std::int64_t n = 0; n < options_.pair_batch; ++n) {
         alone.push_back(start_.alone[rng.below(start_.alone.size())]);
-        stranger.push_back(static_cast<std::int64_t>(rng.below(start_.source.users.rows())));
+        stranger.push_back(strangers_[rng.below(strangers_.size())]);
       }
       const auto rows = [](const torch::Tensor& of, const std::vector<std::int64_t>& index) {
         return of.index_select(0, nn::index_tensor(index, torch::kCPU));
@@ -224,7 +232,9 @@ class CnGan : public FactorModel {
     torch::Tensor ranking(Rng& rng) const {
       torch::Tensor loss = torch::zeros({});
       if (!shared_triples_.empty()) {
-        const auto drawn = shared_triples_.draw(shared_batch_, rng);
+        const auto count = shared_batch(options_.factors.batch_size, start_.shared.size(),
+                                        start_.target_data.users);
+        const auto drawn = shared_triples_.draw(count, rng);
         std::vector<std::int64_t> partner(start_.target_data.users, 0);
         for (const SharedUser& user : start_.shared) partner[user.first] = user.second;
         std::vector<std::int64_t> there;
@@ -235,7 +245,7 @@ class CnGan : public FactorModel {
         loss = loss +
                bpr_sum(merge_.forward(users_.index_select(0, drawn.users), other), items_, drawn);
       }
-      const auto drawn = alone_triples_.draw(options_.pair_batch, rng);
+      const auto drawn = alone_triples_.draw(options_.factors.batch_size, rng);
       const torch::Tensor lonely = users_.index_select(0, drawn.users);
       return loss + bpr_sum(merge_.forward(lonely, map_.forward(lonely)), items_, drawn);
     }
@@ -250,16 +260,15 @@ class CnGan : public FactorModel {
     torch::Tensor users_, items_, source_;
     TripleSource shared_triples_, alone_triples_;
     std::unique_ptr<train::Optimizer> generator_step_, critic_step_;
-    std::int64_t shared_batch_ = 0;
+    std::int64_t shared_pairs_ = 0;        // in a step of the critic
+    std::vector<std::int64_t> strangers_;  // users of the source alone; all when none is
   };
 
   void play(Game& game, FitContext& context) {
     double best = -1.0;
     Factors kept;
-    for (std::int64_t number = 1; number <= options_.iterations; ++number) {
-      if (context.should_stop && context.should_stop()) {
-        throw Error(Kind::kIo, "cngan was stopped before it had learnt");
-      }
+    for (std::int64_t number = 1;
+         number <= options_.iterations && goes_on(context, "cngan", number); ++number) {
       game.iterate(number);
       if (!context.validate ||
           (number % options_.validate_every != 0 && number != options_.iterations)) {
@@ -273,7 +282,7 @@ class CnGan : public FactorModel {
       }
     }
     factors_ = best >= 0.0 ? kept : game.factors();
-    if (!context.validate) return;
+    if (best < 0.0) return;
     EpochRecord last;
     if (!context.history.empty()) last = context.history.back();
     last.validation_hr = best;

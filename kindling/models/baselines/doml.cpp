@@ -6,7 +6,8 @@
 // Differs: BPRMF vectors of both domains stand for the review features, which these data lack; BPR
 //          in place of squared error on ratings, as in RecGURU's comparison; the linear layers are
 //          trained, which the code builds and never hands to its optimiser; no dropout when
-//          scoring; shared users are taught in batches, not one at a time [B14].
+//          scoring; shared users are taught in batches, not one at a time; the loss is the sum
+//          over a batch, as BPRMF's, where the code's squared error is a mean [B14].
 //
 //   net_d(u, i) = MLP [2d, 64, d] -> 1 of [A_d p_u ; B_d q_i], ReLU        d: target or source
 //   maps        W_ts x_u ≈ x_u', W_st x_u' ≈ x_u, orthogonal start, + 1e-6 Σ|W Wᵀ − 1|
@@ -310,9 +311,7 @@ class Doml : public Recommender {
     const int side = target ? 0 : 1;
     double sum = 0.0;
     for (std::int64_t at = 0; at < from.size(); at += options_.batch_size) {
-      if (context.should_stop && context.should_stop()) {
-        throw Error(Kind::kIo, "doml was stopped before it had learnt");
-      }
+      goes_on(context, "doml", 1);
       const auto batch = from.draw(std::min(options_.batch_size, from.size() - at), rng);
       const torch::Tensor loss =
           triple_loss(lesson.users[side], lesson.items[side], batch, target, alpha, rng);
@@ -340,7 +339,8 @@ class Doml : public Recommender {
     double best = -1.0;
     ModelState kept;
     context.history.clear();
-    for (std::int64_t epoch = 1; epoch <= options_.epochs; ++epoch) {
+    for (std::int64_t epoch = 1; epoch <= options_.epochs && goes_on(context, "doml", epoch);
+         ++epoch) {
       net_->train();
       Rng draws = rng.fork("epoch", static_cast<std::uint64_t>(epoch));
       EpochRecord record;

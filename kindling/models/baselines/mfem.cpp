@@ -7,8 +7,6 @@
 //   1 BPRMF in both domains, then frozen                  p_t, q_t; p_s
 //   2 map(p_t) -> p_s on shared users, squared error      80 % train, 20 % pick the epoch
 //   3 merge([p_t ; p_s or map(p_t)]) · q_t                BPR on shared and on target-only users
-#include <limits>
-
 #include "kindling/base/error.h"
 #include "kindling/models/registry.h"
 #include "kindling/models/user_map.h"
@@ -94,8 +92,7 @@ class Mfem : public FactorModel {
                                              .beta1 = 0.9,
                                              .beta2 = 0.98},
                                             parameters_of("map", map));
-    double best = std::numeric_limits<double>::infinity();
-    std::vector<torch::Tensor> kept;
+    BestParameters best;
     std::vector<torch::Tensor> piled(adam->parameters().size());
     for (std::int64_t epoch = 0; epoch < options_.map_epochs; ++epoch) {
       Rng shuffled = rng.fork("epoch", static_cast<std::uint64_t>(epoch));
@@ -112,16 +109,9 @@ class Mfem : public FactorModel {
       }
       if (held == 0) continue;
       const torch::NoGradGuard no_grad;
-      const double error = torch::mse_loss(map.forward(held_x), held_y).item<double>();
-      if (error < best) {
-        best = error;
-        kept.clear();
-        for (const auto& parameter : map.parameters()) kept.push_back(parameter.detach().clone());
-      }
+      best.offer(torch::mse_loss(map.forward(held_x), held_y).item<double>(), map);
     }
-    const torch::NoGradGuard no_grad;
-    const auto parameters = map.parameters();
-    for (std::size_t i = 0; i < kept.size(); ++i) parameters[i].detach().copy_(kept[i]);
+    best.restore(map);
   }
 
   // What a loop that never calls zero_grad() hands to its optimiser.
@@ -149,9 +139,7 @@ class Mfem : public FactorModel {
     const TripleSource both(start.target_data, shared);
     const TripleSource alone(start.target_data, start.alone);
     const auto batch = options_.factors.batch_size;
-    const std::int64_t both_batch = std::max<std::int64_t>(
-        1, batch * static_cast<std::int64_t>(shared.size()) /
-               std::max<std::int64_t>(1, static_cast<std::int64_t>(start.target_data.users)));
+    const auto both_batch = shared_batch(batch, shared.size(), start.target_data.users);
     const auto adam = train::make_optimizer({.kind = "adam",
                                              .learning_rate = options_.merge_learning_rate,
                                              .eps = 1e-8,
@@ -164,10 +152,8 @@ class Mfem : public FactorModel {
       const torch::NoGradGuard no_grad;
       factors_.users = nn::to_matrix(merge.forward(users, other));
     };
-    for (std::int64_t step = 1; step <= options_.merge_steps; ++step) {
-      if (context.should_stop && context.should_stop()) {
-        throw Error(Kind::kIo, "mfem was stopped before it had learnt");
-      }
+    for (std::int64_t step = 1; step <= options_.merge_steps && goes_on(context, "mfem", step);
+         ++step) {
       Rng draws = rng.fork("step", static_cast<std::uint64_t>(step));
       torch::Tensor loss = torch::zeros({});
       for (const auto& [triples, count] :
@@ -196,7 +182,7 @@ class Mfem : public FactorModel {
     } else {
       publish();
     }
-    if (context.validate) record(context, best);
+    if (best >= 0.0) record(context, best);
   }
 
   static torch::Tensor source_vectors(const Pretrained& start, const MapNet& map,

@@ -194,6 +194,8 @@ inline Options profile_options(const std::string& profile) {
     options.positions = "learned";
     options.overlap_loss = "l2";
     options.finetune_beta2 = 0.9;
+    options.adversary = "bce";
+    options.finetune_detach = false;
     options.finetune_reconstruction = false;
     options.popular_negatives_from = 1.0;
   } else if (profile == "released") {
@@ -209,7 +211,8 @@ inline Options profile_options(const std::string& profile) {
     options.finetune_steps = 180;
     options.patience = 0;
     options.keep = "last";
-    options.popular_negatives_from = 2.0 / 3.0;
+    // From 0.8 T on, in a phase 3 from 0.6 T to 1.2 T.
+    options.popular_negatives_from = 1.0 / 3.0;
   } else if (profile == "tuned") {  // docs/decisions/recguru.md, "All users"
     options.norm = "pre";
     options.positions = "learned";

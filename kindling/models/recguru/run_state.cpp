@@ -48,6 +48,22 @@ Json to_json(const RunState& state) {
   return json;
 }
 
+Json facts_of(const RunState& state, const Options& options) {
+  Json facts;
+  facts["curves"] = state.curves;
+  facts["divergences"] = state.divergences;
+  if (!state.alike.empty()) facts["alike"] = state.alike;
+  facts["finetune_steps"] =
+      state.phase == 2 ? state.step : (state.phase > 2 ? options.finetune_steps : 0);
+  if (state.best_hit_rate >= 0.0 && options.keep == "best") {
+    facts["best_step"] = state.best_step;
+    facts["validation_hr@10"] = state.best_hit_rate;
+  } else if (state.best_hit_rate >= 0.0) {
+    facts["validation_hr@10"] = state.curves["validation_hr@10"].back()[1];
+  }
+  return facts;
+}
+
 RunState run_state_from_json(const Json& json, const std::string& place) {
   RunState state;
   try {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kindling/base/json.h"
+#include "kindling/models/recguru/options.h"
 #include "kindling/models/recommender.h"
 #include "kindling/nn/torch.h"
 #include "kindling/train/optimizers.h"
@@ -35,6 +36,9 @@ struct RunState {
 };
 
 Json to_json(const RunState& state);
+// What a model card says of it: curves, divergences, steps of phase 3, the validation of the state
+// that is kept.
+Json facts_of(const RunState& state, const Options& options);
 // Error{kCorrupt} for what is not such a record, naming `place`.
 RunState run_state_from_json(const Json& json, const std::string& place);
 

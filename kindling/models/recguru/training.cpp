@@ -41,6 +41,7 @@ class Run {
       if (state_.step < total_steps()) run_phase();
       if (state_.finished) break;
     }
+    if (state_.finished) end_early();
     if (!best_.empty() && options_.keep == "best") restore(best_, parameters());
     context_.history = state_.history;
     return facts();
@@ -110,6 +111,16 @@ class Run {
     }
   }
 
+  // Out of time before phase 3: the recommender is what phase 1 has made of its decoder, if it has.
+  void end_early() {
+    if (state_.phase > 2 || (state_.phase == 2 && state_.step > 0)) return;
+    if (job_.variant == Variant::kSeqRec || options_.recommender_start == "random") {
+      context_.fail_for_time(job_.name);
+    }
+    if (state_.phase == 2 || options_.recommender_start != "decoder") return;
+    net_.start_recommender_from_decoder();
+  }
+
   void begin_phase() {
     if (job_.source != nullptr && options_.adversarial_steps > 0 && state_.phase > 0) {
       state_.alike[state_.phase == 1 ? "before" : "after"] = to_json(steps_.alikeness());
@@ -136,6 +147,7 @@ class Run {
       if (out_of_time()) {
         log_warning("{}: out of time in phase {}, step {}", job_.name, state_.phase_name(),
                     state_.step);
+        if (state_.phase < 2) save(good_);  // `finished` is of this run only
         state_.finished = true;
         break;
       }
@@ -299,20 +311,11 @@ class Run {
   }
 
   Json facts() const {
-    Json facts;
-    facts["curves"] = state_.curves;
+    Json facts = facts_of(state_, options_);
     facts["shared_users"] = steps_.shared_users();
     facts["overlap_loss"] = job_.source == nullptr || options_.overlap_loss == "none"
                                 ? "off"
                                 : (steps_.shared_users() == 0 ? "skipped: no common users" : "on");
-    facts["divergences"] = state_.divergences;
-    if (!state_.alike.empty()) facts["alike"] = state_.alike;
-    facts["finetune_steps"] =
-        state_.phase == 2 ? state_.step : (state_.phase > 2 ? options_.finetune_steps : 0);
-    if (state_.best_hit_rate >= 0.0) {
-      facts["best_step"] = state_.best_step;
-      facts["validation_hr@10"] = state_.best_hit_rate;
-    }
     facts["seconds"] = seconds();
     return facts;
   }

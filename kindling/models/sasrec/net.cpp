@@ -17,6 +17,20 @@ torch::Tensor xavier_normal(std::int64_t rows, std::int64_t cols, Rng& rng) {
   return normal_tensor({rows, cols}, std::sqrt(2.0 / static_cast<double>(rows + cols)), rng);
 }
 
+// The matrices of a block as the port starts them, queries, keys and values as the one [3D, D] that
+// they are there; its attention has biases of 0.
+void start_as_port(torch::nn::Module& block, Rng& rng) {
+  const torch::NoGradGuard no_grad;
+  for (auto& parameter : block.named_parameters()) {
+    torch::Tensor& value = parameter.value();
+    if (value.dim() == 2) {
+      value.copy_(xavier_normal(value.size(0), value.size(1), rng));
+    } else if (parameter.key() == "in_bias" || parameter.key() == "out_bias") {
+      value.zero_();
+    }
+  }
+}
+
 // sin and cos of slot / 10000^(2i / D) in turn: Vaswani et al. 2017.
 torch::Tensor sinusoids(std::int64_t length, std::int64_t dim) {
   torch::Tensor table = torch::empty({length, dim}, torch::kFloat32);
@@ -60,10 +74,11 @@ nn::BlockOptions block_options(const Options& options) {
 
 Net::Net(const Options& options, std::int64_t items, const Rng& rng) : options_(options) {
   Rng tables = rng.fork("tables");
-  items_ = register_parameter("items", xavier_normal(items, options.dim, tables));
-  if (options.released) {
+  if (options.released) {  // the framework's start of a table
+    items_ = register_parameter("items", normal_tensor({items, options.dim}, 1.0, tables));
     positions_ = sinusoids(options.length, options.dim);
   } else {
+    items_ = register_parameter("items", xavier_normal(items, options.dim, tables));
     positions_ =
         register_parameter("positions", xavier_normal(options.length, options.dim, tables));
   }
@@ -72,6 +87,7 @@ Net::Net(const Options& options, std::int64_t items, const Rng& rng) : options_(
     blocks_.push_back(
         register_module(fmt::format("block{}", layer),
                         std::make_shared<nn::TransformerBlock>(block_options(options), weights)));
+    if (!options.released) start_as_port(*blocks_.back(), weights);
   }
   if (!options.released) {
     gain_ = register_parameter("norm_gain", torch::ones({options.dim}));

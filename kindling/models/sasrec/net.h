@@ -40,7 +40,9 @@ struct Options {
     field(
         "released", released, kAny,
         "RecGURU's own variant: post-norm, sinusoid positions, no causal mask, so that a training "
-        "position sees its target; 5 averaged negatives; set hidden=512 learning_rate=0.01 [B10]");
+        "position sees its target; items start at N(0, 1); 5 averaged negatives where none are "
+        "given; "
+        "set hidden=512 learning_rate=0.01 [B10]");
     field("hidden", hidden, kNotNegative, "width of the feed-forward middle; 0: dim [B10]");
     field("negatives", negatives, kPositive,
           "a position, uniform among items that the user has not taken; their scores are averaged "

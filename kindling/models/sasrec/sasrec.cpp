@@ -21,8 +21,12 @@ namespace {
 
 class SasRec : public IdSequenceModel {
  public:
-  explicit SasRec(const Options& options) : IdSequenceModel("sasrec"), options_(options) {
-    if (options_.released && options_.negatives == 1) options_.negatives = 5;
+  explicit SasRec(const Options& options) : IdSequenceModel("sasrec"), options_(options) {}
+
+  Json details() const override {
+    Json all = IdSequenceModel::details();
+    all["options"]["negatives"] = options_.negatives;
+    return all;
   }
 
  protected:
@@ -81,6 +85,10 @@ class SasRec : public IdSequenceModel {
 
 std::unique_ptr<Recommender> make(const OptionValues& values) {
   Options options;
+  for (const auto& [name, value] : values) {
+    if (name == "released") set_option(options, name, value);
+  }
+  if (options.released) options.negatives = 5;  // where none are given
   for (const auto& [name, value] : values) set_option(options, name, value);
   if (options.dim % options.heads != 0) {
     throw Error(Kind::kBadOption, "heads must divide dim", "heads");
