@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -36,6 +37,85 @@ SavedQuery parse_query(const LineReader& lines) {
       lines.place());
 }
 
+// The results of both sides, added up for each user: a row holds the seeds of a, those of b, and
+// how many queries the user has.
+struct Clusters {
+  Clusters(const SeedValues& a, const SeedValues& b, std::span<const std::uint32_t> users) {
+    check_lists(a, b, users);
+    queries = a.front().size();
+    columns = a.size() + b.size() + 1;
+    std::unordered_map<std::uint32_t, std::size_t> row_of;
+    for (std::size_t q = 0; q < queries; ++q) {
+      const std::size_t row = users.empty() ? q : row_of.try_emplace(users[q], rows).first->second;
+      if (row == rows) {
+        ++rows;
+        sums.resize(rows * columns, 0.0);
+      }
+      double* at = sums.data() + row * columns;
+      for (const SeedValues* side : {&a, &b}) {
+        for (const auto& seed : *side) *at++ += seed[q];
+      }
+      *at += 1.0;
+    }
+  }
+
+  static void check_lists(const SeedValues& a, const SeedValues& b,
+                          std::span<const std::uint32_t> users) {
+    const std::size_t length = a.empty() ? 0 : a.front().size();
+    bool same = length > 0 && !b.empty() && (users.empty() || users.size() == length);
+    for (const SeedValues* side : {&a, &b}) {
+      for (const auto& seed : *side) same = same && seed.size() == length;
+    }
+    if (same) return;
+    throw Error(Kind::kBadInput, fmt::format("cannot pair {} results with {}", length,
+                                             b.empty() ? 0 : b.front().size()));
+  }
+
+  std::vector<double> sums_of_all() const {
+    std::vector<double> total(columns, 0.0);
+    for (std::size_t row = 0; row < rows; ++row) add(row, total);
+    return total;
+  }
+  std::vector<double> drawn_sums(Rng& rng) const {
+    std::vector<double> total(columns, 0.0);
+    for (std::size_t n = 0; n < rows; ++n) add(rng.below(rows), total);
+    return total;
+  }
+  void add(std::size_t row, std::vector<double>& total) const {
+    const double* from = sums.data() + row * columns;
+    for (std::size_t c = 0; c < columns; ++c) total[c] += from[c];
+  }
+  // Of the means over queries.
+  double difference(const std::vector<double>& total, const std::vector<double>& a,
+                    const std::vector<double>& b) const {
+    double sum = 0.0;
+    for (std::size_t s = 0; s < a.size(); ++s) sum += a[s] * total[s];
+    for (std::size_t s = 0; s < b.size(); ++s) sum -= b[s] * total[a.size() + s];
+    return sum / total.back();
+  }
+
+  std::size_t queries = 0;
+  std::size_t columns = 0;
+  std::size_t rows = 0;
+  std::vector<double> sums;  // [rows, columns]
+};
+
+std::vector<double> equal_weights(std::size_t seeds) {
+  return std::vector<double>(seeds, 1.0 / static_cast<double>(seeds));
+}
+
+// How much each seed counts in a resample; they add up to 1.
+std::vector<double> drawn_weights(std::size_t seeds, Rng& rng) {
+  std::vector<double> weights = equal_weights(seeds);
+  if (seeds < 2) return weights;
+  const auto n = static_cast<double>(seeds);
+  const double spread = std::sqrt(n / (n - 1.0));
+  std::vector<double> drawn(seeds, 0.0);
+  for (std::size_t k = 0; k < seeds; ++k) drawn[rng.below(seeds)] += 1.0 / n;
+  for (std::size_t s = 0; s < seeds; ++s) weights[s] += spread * (drawn[s] - 1.0 / n);
+  return weights;
+}
+
 }  // namespace
 
 MeanSd mean_sd(std::span<const double> values) {
@@ -61,22 +141,24 @@ Json Comparison::to_json() const {
 
 Comparison compare_paired(std::span<const double> a, std::span<const double> b, const Rng& rng,
                           std::size_t resamples) {
-  if (a.size() != b.size() || a.empty()) {
-    throw Error(Kind::kBadInput, fmt::format("cannot pair {} results with {}", a.size(), b.size()));
-  }
-  std::vector<double> differences(a.size());
-  for (std::size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
+  return compare_seeds({{a.begin(), a.end()}}, {{b.begin(), b.end()}}, {}, rng, resamples);
+}
+
+Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
+                         std::span<const std::uint32_t> users, const Rng& rng,
+                         std::size_t resamples) {
+  const Clusters clusters(a, b, users);
   Comparison result;
-  result.pairs = a.size();
-  result.difference = mean_sd(differences).mean;
+  result.pairs = clusters.queries;
+  result.difference =
+      clusters.difference(clusters.sums_of_all(), equal_weights(a.size()), equal_weights(b.size()));
   Rng draws = rng.fork("bootstrap");
+  Rng seeds = rng.fork("seeds");
   std::vector<double> means(std::max<std::size_t>(resamples, 1));
   for (double& mean : means) {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < differences.size(); ++i) {
-      sum += differences[draws.below(differences.size())];
-    }
-    mean = sum / static_cast<double>(differences.size());
+    const std::vector<double> sums = clusters.drawn_sums(draws);
+    const std::vector<double> first = drawn_weights(a.size(), seeds);
+    mean = clusters.difference(sums, first, drawn_weights(b.size(), seeds));
   }
   std::sort(means.begin(), means.end());
   const auto quantile = [&](double share) {
@@ -124,6 +206,7 @@ Comparison compare_with_saved(const Evaluation& evaluation, const Dataset& targe
                 path, "compare runs of the same target and protocol");
   }
   std::vector<double> theirs;
+  std::vector<std::uint32_t> users;
   for (std::size_t q = 0; q < saved.size(); ++q) {
     const QueryResult& mine = evaluation.queries[q];
     if (saved[q].user != target.user_ids().name(mine.user) || saved[q].position != mine.position ||
@@ -136,8 +219,9 @@ Comparison compare_with_saved(const Evaluation& evaluation, const Dataset& targe
     }
     theirs.push_back(metric_value(
         metric, evaluation.options.mask_seen ? saved[q].ranks.rank_unseen : saved[q].ranks.rank));
+    users.push_back(mine.user);
   }
-  return compare_paired(evaluation.values(metric), theirs, rng);
+  return compare_seeds({evaluation.values(metric)}, {theirs}, users, rng);
 }
 
 }  // namespace kindling

@@ -2,11 +2,15 @@
 //
 //   MeanSd ndcg = mean_sd(values_of_five_seeds);                    // 0.043 +- 0.002
 //   Comparison c = compare_paired(ours, theirs, Rng(seed));         // the same queries, in order
+//   Comparison d = compare_seeds(ours_by_seed, theirs_by_seed, users, Rng(seed));
 //   c.p_value < 0.01 ? "better" : "not shown";
 //
-// The bootstrap draws queries with replacement and asks how often the difference changes sign.
-// Deterministic for a seed.
-// Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16.
+// The bootstrap draws users with all their queries, and the seeds of either side, with replacement
+// and asks how often the difference changes sign: what it tells apart would be told apart with
+// other users and other seeds. The seeds of a side are few: their weights are spread by √(n/(n−1)),
+// so that their variance is not underestimated. Deterministic for a seed.
+// Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16; Rao & Wu,
+// Resampling Inference with Complex Survey Data, JASA 1988 (few units, rescaled).
 #pragma once
 
 #include <cstdint>
@@ -36,9 +40,18 @@ struct Comparison {
   Json to_json() const;
 };
 
+// Of one run each, every query being a user's only one.
 // Errors: Error{kBadInput} when the two are not equally long or empty.
 Comparison compare_paired(std::span<const double> a, std::span<const double> b, const Rng& rng,
                           std::size_t resamples = 2000);
+
+// Of several runs, a list of the same queries for each seed; `users` says whose each query is
+// (empty: every query is somebody else's). One list stands for itself, it is not drawn.
+// Errors: Error{kBadInput} when the lists are not equally long or there are none.
+using SeedValues = std::vector<std::vector<double>>;
+Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
+                         std::span<const std::uint32_t> users, const Rng& rng,
+                         std::size_t resamples = 2000);
 
 // Results of every query of a run, for later comparison: a tab-separated file with the columns
 // user, position, item, rank, rank_unseen and one line a query.

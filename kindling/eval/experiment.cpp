@@ -116,8 +116,9 @@ std::vector<const PlanEncoder*> encoders_of(const ExperimentPlan& plan, const Pl
 
 void save_ranks(const PlannedCell& cell, const CellResult& result, const std::string& out) {
   if (result.ranks.empty()) return;
-  write_safetensors(cell.ranks_path(out), {tensor_view("ranks", std::span(result.ranks))},
-                    {{"queries", result.queries}});
+  std::vector<TensorView> tensors = {tensor_view("ranks", std::span(result.ranks))};
+  if (!result.users.empty()) tensors.push_back(tensor_view("users", std::span(result.users)));
+  write_safetensors(cell.ranks_path(out), tensors, {{"queries", result.queries}});
 }
 
 // An interrupted cell goes on from its checkpoint. One that it cannot go on from (another build's,

@@ -17,11 +17,10 @@ struct AgainstTable {
   Json json;
 
   void add(const ResultRow& ours, const ResultRow& other, const std::string& step) {
-    std::string queries;
-    const auto a = query_values(cells, ours, metric, queries);
-    const auto b = query_values(cells, other, metric, queries);
-    if (a.empty() || a.size() != b.size()) return;
-    const Comparison result = compare_paired(a, b, Rng(1), kResamples);
+    const RowQueries a = query_values(cells, ours, metric);
+    const RowQueries b = query_values(cells, other, metric);
+    if (!a.pairs_with(b)) return;
+    const Comparison result = compare_seeds(a.seeds, b.seeds, a.users, Rng(1), kResamples);
     const PlannedCell& cell = *ours.first;
     const PlannedCell& beside = *other.first;
     const char* verdict = "no difference shown";
@@ -49,7 +48,7 @@ Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const 
   table.json = {
       {"kind", "against"},
       {"title", fmt::format("Paired differences by {}, seeds averaged, 95 % interval of a "
-                            "bootstrap over users",
+                            "bootstrap over users and seeds",
                             table.metric)},
       {"columns", {"data", plan.sweep.title, "models", "difference", "p", ""}},
       {"rows", Json::array()},

@@ -45,6 +45,7 @@ struct CellResult {
   // probability).
   Json more = Json::object();
   std::vector<float> ranks;  // one a query, for paired comparison of models; may be empty
+  std::vector<float> users;  // who asks each; empty: every query is somebody else's
   std::string queries;       // fingerprint of what was asked: only equal ones are paired
 };
 

@@ -45,16 +45,24 @@ class FinishedCells {
 Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepared,
                          const std::vector<PlannedCell>& cells, const ExperimentRun& run);
 
-// Metric of each query, averaged over the seeds of a row; empty when ranks are not there or those
-// of other queries than `queries`, which the first row that is read fills in.
-std::vector<double> query_values(const FinishedCells& cells, const ResultRow& row,
-                                 const std::string& metric, std::string& queries);
+// A metric of each query, a list for each finished seed of a row. No seeds when ranks are missing.
+struct RowQueries {
+  std::vector<std::vector<double>> seeds;
+  std::vector<std::uint32_t> users;  // who asks each query; empty: every query is somebody else's
+  std::string asked;                 // fingerprint of the queries
+
+  bool pairs_with(const RowQueries& other) const;
+};
+RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
+                        const std::string& metric);
 
 // Each row of a table against the best of it, query by query, seeds averaged.
 Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells);
 // What the plan's "analyses" ask for; each {"kind","title","columns","rows"} with text for people
 // and "values" for programs.
 Json run_analyses(const ExperimentPlan& plan, const FinishedCells& cells);
+// The analysis "overtake": {"metric"}; at how many interactions a swept row reaches the level ones.
+Json overtake(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings);
 // The analysis "against": {"metric"}.
 Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings);
 

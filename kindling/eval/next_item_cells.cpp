@@ -203,6 +203,7 @@ CellResult evaluate_next_item_cell(const NextItemCell& cell) {
   all.metrics = result.metrics().to_json();
   for (const QueryResult& query : result.queries) {
     all.ranks.push_back(static_cast<float>(result.rank(query)));
+    all.users.push_back(static_cast<float>(query.user));
   }
   all.queries = queries_fingerprint(cell, result);
   all.more["queries"] = result.queries.size();

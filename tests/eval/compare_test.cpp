@@ -52,6 +52,62 @@ TEST(ComparePaired, IsDeterministicAndRefusesUnequalLengths) {
   EXPECT_THROW(compare_paired(a, std::span(b).first(3), Rng(5)), Error);
 }
 
+TEST(CompareSeeds, OfOneSeedAndUserIsThePlainComparison) {
+  const std::vector<double> a{0.1, 0.5, 0.2, 0.9};
+  const std::vector<double> b{0.2, 0.4, 0.3, 0.5};
+  const std::vector<std::uint32_t> users{4, 7, 1, 0};
+
+  const Comparison plain = compare_paired(a, b, Rng(5));
+  const Comparison same = compare_seeds({a}, {b}, users, Rng(5));
+
+  EXPECT_DOUBLE_EQ(plain.low, same.low);
+  EXPECT_DOUBLE_EQ(plain.p_value, same.p_value);
+  EXPECT_THROW(compare_seeds({}, {b}, {}, Rng(5)), Error);
+  EXPECT_THROW(compare_seeds({a}, {b, {0.1}}, {}, Rng(5)), Error);
+  EXPECT_THROW(compare_seeds({a}, {b}, std::span(users).first(3), Rng(5)), Error);
+}
+
+double width(const Comparison& result) { return result.high - result.low; }
+
+// Four queries that a user answers alike say no more than one.
+TEST(CompareSeeds, QueriesOfAUserAreDrawnTogether) {
+  Rng rng(1);
+  std::vector<double> a, once;
+  std::vector<std::uint32_t> users;
+  for (std::uint32_t user = 0; user < 100; ++user) {
+    once.push_back(rng.normal());
+    for (int k = 0; k < 4; ++k) {
+      a.push_back(once.back());
+      users.push_back(user);
+    }
+  }
+  const std::vector<double> zeros(400, 0.0);
+
+  const double clustered = width(compare_seeds({a}, {zeros}, users, Rng(2)));
+
+  EXPECT_NEAR(clustered / width(compare_paired(once, std::span(zeros).first(100), Rng(2))), 1, 0.1);
+  EXPECT_NEAR(clustered / width(compare_paired(a, zeros, Rng(2))), 2, 0.3);
+}
+
+// Three seeds of each side that differ by more than the users do: the difference of two means of
+// three draws has the standard deviation √(2/3) of one.
+TEST(CompareSeeds, SeedsAreDrawnToo) {
+  const auto seeds = [](std::initializer_list<double> means) {
+    SeedValues all;
+    for (const double mean : means) all.emplace_back(200, mean);
+    return all;
+  };
+  const SeedValues a = seeds({0.1, 0.2, 0.3});  // sample deviation 0.1
+  const SeedValues b = seeds({0.0, 0.1, 0.2});
+
+  const Comparison result = compare_seeds(a, b, {}, Rng(3), 20'000);
+
+  EXPECT_NEAR(result.difference, 0.1, 1e-12);
+  EXPECT_GT(result.p_value, 0.1);
+  EXPECT_NEAR(width(result), 2 * 1.96 * 0.1 * std::sqrt(2.0 / 3.0), 0.03);
+  EXPECT_LT(compare_seeds(a, seeds({-1.0, -0.9, -0.8}), {}, Rng(3)).p_value, 0.01);
+}
+
 TEST(SavedQueries, ComeBackAndCompareWithThemselves) {
   const TempDir folder;
   const Dataset shop = random_dataset(40, 25, 1);

@@ -95,13 +95,37 @@ TEST_F(Analysis, SaysMoreThanWhenNothingIsEnough) {
   EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "more than 1002");
 }
 
-TEST_F(Analysis, CountsTheSeedsThatNeverOvertake) {
+TEST_F(Analysis, NamesEachSeedWhenOneNeverOvertakes) {
   const Json document = run(swept_plan(), [](const PlannedCell& cell) {
     if (!cell.step) return cell.seed == 0 ? 0.1 : 0.9;
     return 0.2 * static_cast<double>(*cell.step);
   });
 
-  EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "57 (1 of 2 seeds never)");
+  EXPECT_EQ(document["analyses"][0]["values"][0]["text"], "57, > 1002");
+  EXPECT_TRUE(document["analyses"][0]["values"][0]["mean"].is_null());
+}
+
+TEST_F(Analysis, HoldsASeedToTheLineOfTheSameSeed) {
+  // Of the line only seed 1 is finished; it lies at 0.3.
+  const Json document = run(swept_plan(), [](const PlannedCell& cell) {
+    if (!cell.step) return cell.seed == 0 ? std::nan("") : 0.3;
+    return (cell.seed == 0 ? 0.1 : 0.2) * static_cast<double>(*cell.step);
+  });
+
+  const Json entry = document["analyses"][0]["values"][0];
+  EXPECT_EQ(entry["by_seed"].size(), 1U);
+  EXPECT_EQ(entry["by_seed"][0]["seed"], 1);
+  EXPECT_THAT(entry["values"].get<std::vector<double>>(), ElementsAre(DoubleNear(102 + 450, 1e-9)));
+}
+
+TEST_F(Analysis, HoldsEverySeedToALineWithoutSeeds) {
+  Json plan = swept_plan();
+  plan["models"][1]["seeded"] = false;
+  const Json document = run(plan, [](const PlannedCell& cell) {
+    return cell.step ? 0.2 * static_cast<double>(*cell.step) : 0.3;
+  });
+
+  EXPECT_EQ(document["analyses"][0]["values"][0]["by_seed"].size(), 2U);
 }
 
 TEST_F(Analysis, SaysNothingOfASweepThatIsNotFinished) {
