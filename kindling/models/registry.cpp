@@ -15,6 +15,9 @@
   MODEL(random, false, false, false, "uniformly random scores, a fixed draw for each seed")        \
   MODEL(pop, false, false, true, "most popular items of the target's training part")               \
   MODEL(recency, false, false, true, "items by their latest events in the target's training part") \
+  MODEL(                                                                                           \
+      itemknn, false, false, true,                                                                 \
+      "items that the same users took (Sarwar et al., Item-based Collaborative Filtering, 2001)")  \
   MODEL(embknn, true, false, false, "text-vector kNN (Emb-kNN of Ding et al., and its variants)")  \
   MODEL(gru4rec, false, false, true, "GRU over an item table: in-domain oracle of Ding et al.")    \
   MODEL(gru4rec_meta, true, false, true, "GRU over text vectors: in-domain oracle of Ding et al.") \

@@ -279,13 +279,31 @@ void expect_bad_option(const OptionValues& options) {
 }
 
 TEST(Zesrec, RefusesOptionsOutOfRangeOrAtOdds) {
-  expect_bad_option({{"dim", "0"}});
+  expect_bad_option({{"dim", "-1"}});
   expect_bad_option({{"dropout", "1"}});
   expect_bad_option({{"network", "lstm"}});
   expect_bad_option({{"inference", "mc"}});
   expect_bad_option({{"dummy_per", "item"}});
   expect_bad_option({{"dummy_per", "session"}, {"sessions", "none"}});
   expect_bad_option({{"variant", "full"}, {"lambda_v", "0"}});
+}
+
+TEST(Zesrec, IsAsWideAsTheTextVectorsWhenAskedTo) {
+  const auto width = [](const Recommender& model) {
+    for (const NamedTensor& tensor : model.state()) {
+      if (tensor.name == "item_weight") return tensor.shape;
+    }
+    return std::vector<std::int64_t>{};
+  };
+  const auto model = fit(small({{"dim", "0"}})).model;
+  const std::vector<std::int64_t> shape = width(*model);
+
+  ASSERT_EQ(shape.size(), 2U);
+  EXPECT_EQ(shape[0], shape[1]);
+  const auto again = make_model("zesrec", small({{"dim", "0"}}));
+  again->load_state(model->state(), model->details());
+  EXPECT_EQ(width(*again), shape);
+  EXPECT_THROW(make_model("gru4rec", {{"dim", "0"}}), Error);
 }
 
 TEST(Zesrec, DivergenceIsReportedWithAHint) {

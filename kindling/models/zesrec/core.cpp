@@ -53,6 +53,11 @@ Core::Core(Options options, ModelRole role) : options_(std::move(options)), role
     throw Error(Kind::kBadOption, "inference=mc needs variant=full", {},
                 "the other variants have nothing to sample");
   }
+  if (options_.dim == 0 && options_.item_table) {
+    throw Error(Kind::kBadOption,
+                "dim=0 is the width of the text vectors, " + role_.name + " reads none", {},
+                "choose a width, such as 128");
+  }
   if (marks_sessions(options_.sequences) && options_.sequences.sessions == "none") {
     throw Error(Kind::kBadOption, "dummy_per=session needs sessions, found sessions=none", {},
                 "sessions=auto finds them by the times of the data");
@@ -76,6 +81,7 @@ void Core::fit(const TrainTask& task, FitContext& context) {
   }
   width_ =
       static_cast<std::int64_t>(vectors != nullptr ? vectors->dim() : domain.data->item_count());
+  if (options_.dim == 0) options_.dim = width_;
   if (options_.learning_rates.empty()) {
     train_once(domain, items, device, context);
   } else {
@@ -104,6 +110,7 @@ void Core::load_state(const ModelState& state, const Json& details) {
   nn::use_base_threads();
   seed_ = json_get_or<std::uint64_t>(details, "seed", 0, "model details");
   width_ = width;
+  if (options_.dim == 0) options_.dim = width_;
   build();
   const torch::NoGradGuard no_grad;
   std::size_t restored = 0;

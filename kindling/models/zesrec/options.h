@@ -82,7 +82,8 @@ struct Options {
  private:
   template <class Visitor>
   void model_fields(Visitor& field) {
-    field("dim", dim, between(1, 4096), "width D of item and user vectors (paper: 300)");
+    field("dim", dim, between(0, 4096),
+          "width D of item and user vectors (paper: 300); 0: that of the text vectors");
     field("variant", variant, one_of({"vanilla", "map", "full"}),
           "vanilla: no item offsets; map: offsets in the source, dropped in the target; full: "
           "variational (paper section 3.4)");
@@ -143,7 +144,7 @@ struct Options {
     field("epochs", epochs, kPositive, "at most this many passes over the source");
     field("optimizer", optimizer, one_of({"adagrad", "sgd", "adam", "adamw"}), "optimiser");
     field("learning_rate", learning_rate, kPositive, "step size [Z23]");
-    field("eps", eps, kPositive, "Adagrad epsilon, outside the root [Z19]");
+    field("eps", eps, kPositive, "epsilon of Adagrad and Adam, outside the root [Z19]");
     field("plateau_factor", plateau_factor, between(0, 1),
           "learning rate is multiplied by this on a plateau; 1: never [Z20]");
     field("plateau_patience", plateau_patience, kNotNegative,
