@@ -12,7 +12,7 @@ program=${KINDLING:-build/release/bin/kindling}
 export OMP_WAIT_POLICY=passive  # cells run beside each other, a thread each
 zesrec='zesrec-day0 zesrec-grid zesrec-table1 zesrec-table2 zesrec-table3 zesrec-incremental zesrec-selection zesrec-casestudy'
 s2meta='s2meta-table3 s2meta-table3-bound s2meta-table4 s2meta-figure2 s2meta-figure3'
-recguru='recguru-table2 recguru-table3 recguru-figure2'
+recguru='recguru-table2 recguru-table3 recguru-network recguru-figure2'
 differ=0
 for name in ${ONLY:-$zesrec $s2meta $recguru}; do
   begin=$(date +%s)

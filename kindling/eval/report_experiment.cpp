@@ -137,7 +137,8 @@ std::string asked_note(const Source& source, const std::string& pair) {
 }
 
 std::string table_note(const Source& source, const Json& pair, const ReportTable& table) {
-  std::string note = "★ best; ≈ not told apart from it (paired bootstrap over queries, p ≥ 0.05).";
+  std::string note =
+      "★ best; ≈ not told apart from it (paired bootstrap over users and seeds, p ≥ 0.05).";
   const bool published = std::any_of(table.rows.begin(), table.rows.end(),
                                      [](const ReportRow& row) { return !row.published.empty(); });
   const auto stands = json_get_or<std::string>(pair, "stands_for", "", source.place);
