@@ -188,7 +188,7 @@ TEST_F(Path, RefusesAnItemThatTheCatalogueDoesNotHave) {
 }
 
 TEST_F(Path, RefusesWrongOptionsAndLeavesNothing) {
-  for (const char* setting : {"dim=0", "dim=abc", "dimension=8", "dim"}) {
+  for (const char* setting : {"dim=-1", "dim=abc", "dimension=8", "dim"}) {
     const Outcome outcome = train(at("refused"), {"--set", setting});
 
     EXPECT_EQ(outcome.code, 2) << setting << ": " << outcome.err;
