@@ -60,8 +60,11 @@ Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const 
         cell.step ? fmt::format("{}", plan.sweep.values[*cell.step]) : std::string();
     for (const ResultRow& other : cells.rows()) {
       const PlannedCell& beside = *other.first;
-      const bool same_table = beside.pair == cell.pair && beside.step == cell.step &&
-                              beside.encoder == cell.encoder && beside.model != cell.model;
+      // A row that reads no vectors stands in the tables of all encoders.
+      const bool fits =
+          beside.encoder == cell.encoder || beside.encoder == nullptr || cell.encoder == nullptr;
+      const bool same_table = beside.pair == cell.pair && beside.step == cell.step && fits &&
+                              beside.model != cell.model;
       if (same_table && !other.seeds.empty()) table.add(ours, other, step);
     }
   }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "kindling/base/file.h"
+#include "kindling/data/safetensors.h"
 #include "kindling/eval/experiment.h"
 #include "kindling/eval/experiment_plan.h"
 #include "kindling/eval/experiment_results.h"
@@ -173,6 +174,30 @@ TEST_F(Analysis, ChoosesWithoutLookingAtTheTarget) {
   EXPECT_EQ(values[1]["model"], "moves");
   EXPECT_EQ(values[0]["best"], "moves");
   EXPECT_EQ(values[0]["mean"], 0.2);
+}
+
+// Ours ranks every target first, the other row, which reads no vectors, tenth.
+TEST_F(Analysis, SetsOursAgainstEveryOtherRowOfTheTable) {
+  const Json file = Json::parse(R"({"name":"x","seeds":2,"metrics":["ndcg@20"],
+    "data":[{"name":"a","format":"synthetic"},{"name":"b","format":"synthetic"}],
+    "pairs":[{"name":"p","title":"A → B","source":"a","target":"b","protocol":"leave-last-out"}],
+    "encoders":[{"name":"h","title":"hash","encoder":"hash"}],
+    "models":[{"label":"o","title":"counts","model":"pop","seeded":false},
+              {"label":"z","title":"zero-shot","model":"zesrec","role":"ours"}]})");
+  run(file, [](const PlannedCell&) { return 0.1; });
+  std::filesystem::create_directories(dir_.file("ranks"));
+  for (const PlannedCell& cell : cells_) {
+    const std::vector<float> ranks(30, cell.model->label == "z" ? 1.0F : 10.0F);
+    write_safetensors(cell.ranks_path(dir_.path()), {tensor_view("ranks", std::span(ranks))},
+                      {{"queries", "the same"}});
+  }
+
+  const Json table = compare_ours(plan_, FinishedCells(cells_, dir_.path()), {{"metric", "hr@5"}});
+
+  ASSERT_EQ(table["values"].size(), 1U);
+  EXPECT_EQ(table["values"][0]["against"], "o");
+  EXPECT_EQ(table["values"][0]["verdict"], "better");
+  EXPECT_NEAR(table["values"][0]["difference"].get<double>(), 1.0, 1e-12);
 }
 
 TEST(ExperimentText, HasARowForEveryStepOfASweep) {
