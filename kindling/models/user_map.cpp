@@ -226,10 +226,13 @@ TripleSource::Batch TripleSource::draw(std::int64_t count, Rng& rng) const {
   return batch;
 }
 
+void stop_if_asked(const FitContext& context, const std::string& model) {
+  if (!context.should_stop || !context.should_stop()) return;
+  throw Error(Kind::kIo, model + " was stopped before it had learnt");
+}
+
 bool goes_on(const FitContext& context, const std::string& model, std::int64_t step) {
-  if (context.should_stop && context.should_stop()) {
-    throw Error(Kind::kIo, model + " was stopped before it had learnt");
-  }
+  stop_if_asked(context, model);
   if (step == 1 || !context.out_of_time()) return true;
   log_warning("{}: out of time before step {} of its last stage", model, step);
   return false;

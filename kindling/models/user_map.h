@@ -84,6 +84,9 @@ class TripleSource {
   std::vector<BprData::Positive> positives_;
 };
 
+// Errors: Error{kIo} when asked to stop.
+void stop_if_asked(const FitContext& context, const std::string& model);
+
 // Whether a later stage takes step `step` (from 1): false when the time is over, which is logged;
 // the first is always taken. Errors: Error{kIo} when asked to stop.
 bool goes_on(const FitContext& context, const std::string& model, std::int64_t step);

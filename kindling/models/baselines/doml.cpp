@@ -311,7 +311,7 @@ class Doml : public Recommender {
     const int side = target ? 0 : 1;
     double sum = 0.0;
     for (std::int64_t at = 0; at < from.size(); at += options_.batch_size) {
-      goes_on(context, "doml", 1);
+      stop_if_asked(context, "doml");
       const auto batch = from.draw(std::min(options_.batch_size, from.size() - at), rng);
       const torch::Tensor loss =
           triple_loss(lesson.users[side], lesson.items[side], batch, target, alpha, rng);
