@@ -175,17 +175,8 @@ void train_factors(const BprData& data, const FactorOptions& options, const std:
 }
 
 void FactorModel::require_domains(const TrainTask& task, bool both) const {
-  if (!task.target_train || task.target_train->data == nullptr) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} learns from the target's own interactions, there are none", name_),
-                {}, "pass --target");
-  }
-  if (both && (!task.source || task.source->data == nullptr)) {
-    throw Error(Kind::kUnsupported, fmt::format("{} needs a source domain to learn from", name_),
-                {}, "pass --source");
-  }
-  require_events(*task.target_train->data);
-  if (both) require_events(*task.source->data);
+  require_events(*require_target(task, name_).data);
+  if (both) require_events(*require_source(task, name_).data);
 }
 
 void FactorModel::require_events(const Dataset& data) const {
@@ -195,11 +186,7 @@ void FactorModel::require_events(const Dataset& data) const {
 }
 
 void FactorModel::check_domain(const Domain& domain) const {
-  if (domain.data == nullptr || domain.data->item_count() == factors_.items.rows()) return;
-  throw Error(Kind::kUnsupported,
-              fmt::format("{} was fitted on {} items, this domain has {}", name_,
-                          factors_.items.rows(), domain.data->item_count()),
-              {}, "it cannot move to another domain; fit it on this one");
+  require_items(domain, factors_.items.rows(), name_);
 }
 
 Matrix FactorModel::score(const Domain& domain, std::span<const Query> queries,

@@ -155,12 +155,7 @@ class IdSequenceModel::Lesson {
 };
 
 void IdSequenceModel::fit(const TrainTask& task, FitContext& context) {
-  if (!task.target_train || task.target_train->data == nullptr) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} learns from the target's own interactions, there are none", name_),
-                {}, "pass --target");
-  }
-  const Dataset& data = *task.target_train->data;
+  const Dataset& data = *require_target(task, name_).data;
   nn::use_base_threads();
   read(data);
   items_ = static_cast<std::int64_t>(data.item_count());
@@ -187,13 +182,7 @@ SequenceNet& IdSequenceModel::net() const {
 }
 
 void IdSequenceModel::check_domain(const Domain& domain) const {
-  if (domain.data == nullptr || domain.data->item_count() == static_cast<std::size_t>(items_)) {
-    return;
-  }
-  throw Error(Kind::kUnsupported,
-              fmt::format("{} was fitted on {} items, this domain has {}", name_, items_,
-                          domain.data->item_count()),
-              {}, "it cannot move to another domain; fit it on this one");
+  require_items(domain, static_cast<std::size_t>(items_), name_);
 }
 
 Matrix IdSequenceModel::score(const Domain& domain, std::span<const Query> queries,

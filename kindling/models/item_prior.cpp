@@ -9,22 +9,12 @@
 namespace kindling {
 
 void ItemPrior::fit(const TrainTask& task, FitContext&) {
-  if (!task.target_train || task.target_train->data == nullptr) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} learns from the target's own interactions, there are none", name_),
-                {}, "pass --target");
-  }
-  scores_ = learn(*task.target_train->data);
+  scores_ = learn(*require_target(task, name_).data);
 }
 
 Matrix ItemPrior::score(const Domain& domain, std::span<const Query> queries,
                         std::span<const ItemId> candidates) const {
-  if (domain.data != nullptr && domain.data->item_count() != scores_.size()) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} was fitted on {} items, this domain has {}", name_, scores_.size(),
-                            domain.data->item_count()),
-                {}, "it cannot move to another domain; fit it on this one");
-  }
+  require_items(domain, scores_.size(), name_);
   Matrix scores(queries.size(), candidates.size());
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     check(candidates[c] < scores_.size(), "a candidate is not an item of the domain");

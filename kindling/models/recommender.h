@@ -60,6 +60,14 @@ struct TrainTask {
   std::function<TestItems()> test_items = nullptr;
 };
 
+// The domain that `model` learns from, with data. Error{kUnsupported}: the task has none.
+const Domain& require_source(const TrainTask& task, const std::string& model);
+const Domain& require_target(const TrainTask& task, const std::string& model);
+
+// Error{kUnsupported}: `domain` has not the `fitted` items that `model`, which cannot move to
+// another domain, has learnt about.
+void require_items(const Domain& domain, std::size_t fitted, const std::string& model);
+
 // One line of the learning curve, after each epoch.
 struct EpochRecord {
   std::int64_t epoch = 0;  // 1-based

@@ -191,14 +191,8 @@ class AutoEm : public VectorRecommender {
   }
 
   static void require_both(const TrainTask& task) {
-    if (!task.source || task.source->data == nullptr) {
-      throw Error(Kind::kUnsupported, "autoem needs a source domain to learn from", {},
-                  "pass --source");
-    }
-    if (!task.target_train || task.target_train->data == nullptr) {
-      throw Error(Kind::kUnsupported, "autoem needs the target's own interactions", {},
-                  "pass --target");
-    }
+    require_source(task, "autoem");
+    require_target(task, "autoem");
   }
 
   // Stage 1, with a checkpoint of its own.

@@ -53,12 +53,7 @@ class ItemKnn : public Recommender {
   explicit ItemKnn(const Options& options) : options_(options) {}
 
   void fit(const TrainTask& task, FitContext&) override {
-    if (!task.target_train || task.target_train->data == nullptr) {
-      throw Error(Kind::kUnsupported,
-                  "itemknn learns from the target's own interactions, there are none", {},
-                  "pass --target");
-    }
-    const Dataset& train = *task.target_train->data;
+    const Dataset& train = *require_target(task, "itemknn").data;
     taken_by_.assign(train.item_count(), 0.0F);
     // A pair is counted from its larger item, then mirrored.
     std::vector<std::vector<ItemId>> below(train.item_count());
@@ -69,12 +64,7 @@ class ItemKnn : public Recommender {
   Matrix score(const Domain& domain, std::span<const Query> queries,
                std::span<const ItemId> candidates) const override {
     const std::size_t items = taken_by_.size();
-    if (domain.data != nullptr && domain.data->item_count() != items) {
-      throw Error(Kind::kUnsupported,
-                  fmt::format("itemknn was fitted on {} items, this domain has {}", items,
-                              domain.data->item_count()),
-                  {}, "it cannot move to another domain; fit it on this one");
-    }
+    require_items(domain, items, "itemknn");
     for (const ItemId item : candidates) check(item < items, "a candidate is an item");
     const std::vector<double> start = trace();
     Matrix scores(queries.size(), candidates.size());

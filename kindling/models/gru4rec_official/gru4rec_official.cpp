@@ -82,12 +82,7 @@ class Gru4RecOfficial final : public VectorRecommender {
   explicit Gru4RecOfficial(Options options) : options_(std::move(options)) {}
 
   void fit(const TrainTask& task, FitContext& context) override {
-    if (!task.target_train || task.target_train->data == nullptr) {
-      throw Error(Kind::kUnsupported,
-                  "gru4rec_official learns from the target's own interactions, there are none", {},
-                  "pass --target");
-    }
-    const Dataset& data = *task.target_train->data;
+    const Dataset& data = *require_target(task, "gru4rec_official").data;
     const Rng root = Rng(context.seed).fork("gru4rec_official");
     trainer_ = std::make_unique<Trainer>(options_, static_cast<std::int64_t>(data.item_count()),
                                          root.fork("weights"));
@@ -161,14 +156,7 @@ class Gru4RecOfficial final : public VectorRecommender {
   }
 
   void check_domain(const Domain& domain) const {
-    if (domain.data == nullptr ||
-        static_cast<std::int64_t>(domain.data->item_count()) == trainer().items()) {
-      return;
-    }
-    throw Error(Kind::kUnsupported,
-                fmt::format("gru4rec_official was fitted on {} items, this domain has {}",
-                            trainer().items(), domain.data->item_count()),
-                {}, "it cannot move to another domain; fit it on this one");
+    require_items(domain, static_cast<std::size_t>(trainer().items()), "gru4rec_official");
   }
 
   // Log of the expected count of each column's item in the batch and among the negatives.

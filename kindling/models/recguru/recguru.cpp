@@ -148,10 +148,7 @@ class Model : public VectorRecommender {
       throw Error(Kind::kUnsupported, fmt::format("{} needs a source domain", name_), {},
                   "pass --source, or train autorec on the target alone");
     }
-    if (!task.target_train || task.target_train->data == nullptr) {
-      throw Error(Kind::kUnsupported, fmt::format("{} needs the target's own interactions", name_),
-                  {}, "pass --target");
-    }
+    require_target(task, name_);
     if (context.device != "cpu") {
       throw Error(Kind::kBadOption,
                   fmt::format("{} trains on the CPU, device is {}", name_, quote(context.device)),
@@ -179,13 +176,7 @@ class Model : public VectorRecommender {
 
   void check_domain(const Domain& domain) const {
     net();
-    if (domain.data == nullptr || static_cast<std::int64_t>(domain.data->item_count()) == items()) {
-      return;
-    }
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} was fitted on {} items, this domain has {}", name_, items(),
-                            domain.data->item_count()),
-                {}, "it cannot move to another domain; fit it on this one");
+    require_items(domain, static_cast<std::size_t>(items()), name_);
   }
 
   torch::Tensor vectors_of(std::span<const Query> queries) const {

@@ -208,17 +208,7 @@ void Core::finish() {
 }
 
 const Domain& Core::learnt_domain(const TrainTask& task) const {
-  const std::optional<Domain>& domain = role_.in_domain ? task.target_train : task.source;
-  if (!domain) {
-    throw Error(Kind::kUnsupported,
-                role_.in_domain
-                    ? fmt::format("{} learns from the target's own interactions, there are none",
-                                  role_.name)
-                    : fmt::format("{} needs a source domain to learn from", role_.name),
-                {}, role_.in_domain ? "pass --target DIR" : "pass --source DIR");
-  }
-  if (domain->data == nullptr) throw Error(Kind::kInternal, "a domain without data");
-  return *domain;
+  return role_.in_domain ? require_target(task, role_.name) : require_source(task, role_.name);
 }
 
 void Core::train_once(const Domain& domain, const torch::Tensor& items, const torch::Device& device,
@@ -272,12 +262,7 @@ const ItemVectors* Core::domain_vectors(const Domain& domain) const {
     check_width(vectors);
     return &vectors;
   }
-  if (domain.data != nullptr && static_cast<std::int64_t>(domain.data->item_count()) != width_) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} was fitted on {} items, this domain has {}", role_.name, width_,
-                            domain.data->item_count()),
-                {}, "it cannot move to another domain; fit it on this one");
-  }
+  require_items(domain, static_cast<std::size_t>(width_), role_.name);
   return nullptr;
 }
 
