@@ -1,12 +1,14 @@
 #include "kindling/eval/few_shot.h"
 
 #include <chrono>
+#include <map>
 
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
 #include "kindling/base/parallel.h"
 #include "kindling/base/text.h"
+#include "kindling/eval/metrics.h"
 
 namespace kindling {
 
@@ -52,6 +54,9 @@ ScenarioResult run_scenario(const FewShotModel& model, const FewShotModel& itemp
   result.adapt_seconds = seconds_since(start);
   result.steps = record.steps.size();
   result.users = rank_scenario(*scorer, scenario);
+  for (const UserStanding& one : result.users) {
+    result.histories.push_back(task.scenarios->world.history(one.user).size());
+  }
   result.recall = mean_recall(result.users, kCompareAt, options.ties);
   if (!options.compare) return result;
   const auto popular = itempop.adapt(task, scenario, rng, nullptr);
@@ -62,6 +67,20 @@ ScenarioResult run_scenario(const FewShotModel& model, const FewShotModel& itemp
         mean_recall(rank_scenario(*before, scenario), kCompareAt, options.ties);
   }
   return result;
+}
+
+std::string size_slice(std::size_t candidates) {
+  if (candidates < 50) return "candidates 1-49";
+  if (candidates < 100) return "candidates 50-99";
+  return candidates < 500 ? "candidates 100-499" : "candidates 500+";
+}
+
+std::vector<std::string> metric_names(const std::vector<std::int64_t>& cutoffs) {
+  std::vector<std::string> names;
+  for (const char* kind : {"recall", "ndcg", "hr"}) {
+    for (const std::int64_t k : cutoffs) names.push_back(fmt::format("{}@{}", kind, k));
+  }
+  return names;
 }
 
 template <class Below>
@@ -107,6 +126,34 @@ double FewShotResult::macro(const std::string& metric) const {
   return count > 0.0 ? sum / count : 0.0;
 }
 
+Json FewShotResult::slices() const {
+  std::vector<std::string> order = history_slices();
+  for (const std::size_t size : {1, 50, 100, 500}) order.push_back(size_slice(size));
+  std::map<std::string, FewShotResult> parts;
+  for (const ScenarioResult& scenario : scenarios) {
+    for (std::size_t n = 0; n < scenario.users.size(); ++n) {
+      for (const std::string& name :
+           {history_slice(scenario.histories[n]), size_slice(scenario.candidates)}) {
+        FewShotResult& part = parts[name];
+        part.options = options;
+        part.scenarios.resize(1);
+        part.scenarios[0].users.push_back(scenario.users[n]);
+      }
+    }
+  }
+  Json document = Json::object();
+  for (const std::string& name : order) {
+    const auto part = parts.find(name);
+    if (part == parts.end()) continue;
+    Json metrics = Json::object();
+    for (const auto& metric : metric_names(options.cutoffs)) {
+      metrics[metric] = part->second.pooled(metric);
+    }
+    document[name] = {{"queries", part->second.scenarios[0].users.size()}, {"metrics", metrics}};
+  }
+  return document;
+}
+
 double FewShotResult::below_itempop() const {
   if (!options.compare) return 0.0;
   return share(scenarios,
@@ -122,18 +169,17 @@ double FewShotResult::below_unadapted() const {
 Json FewShotResult::to_json() const {
   Json pooled_values = Json::object();
   Json macro_values = Json::object();
-  for (const char* kind : {"recall", "ndcg", "hr"}) {
-    for (const std::int64_t k : options.cutoffs) {
-      const std::string name = fmt::format("{}@{}", kind, k);
-      pooled_values[name] = pooled(name);
-      macro_values[name] = macro(name);
-    }
+  for (const auto& name : metric_names(options.cutoffs)) {
+    pooled_values[name] = pooled(name);
+    macro_values[name] = macro(name);
   }
   std::size_t users = 0;
+  std::size_t ranked = 0;
   bool has_unadapted = false;
   Json all = Json::array();
   for (const ScenarioResult& one : scenarios) {
     users += one.users.size();
+    ranked += one.users.size() * one.candidates;
     has_unadapted = has_unadapted || one.has_unadapted;
     Json line = {{"name", one.name},       {"candidates", one.candidates},
                  {"support", one.support}, {"users", one.users.size()},
@@ -145,7 +191,9 @@ Json FewShotResult::to_json() const {
   Json document = {{"protocol", "few-shot"},
                    {"scenario_count", scenarios.size()},
                    {"queries", users},
+                   {"candidates", static_cast<double>(ranked) / static_cast<double>(users)},
                    {"metrics", std::move(pooled_values)},
+                   {"slices", slices()},
                    {"macro", std::move(macro_values)}};
   if (options.compare) document["below_itempop"] = below_itempop();
   if (has_unadapted) document["below_unadapted"] = below_unadapted();

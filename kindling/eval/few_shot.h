@@ -35,9 +35,10 @@ struct ScenarioResult {
   std::size_t candidates = 0;
   std::size_t support = 0;
   std::vector<UserStanding> users;
-  double recall = 0.0;            // @20, mean over users
-  double recall_itempop = 0.0;    // the same of ItemPop
-  double recall_unadapted = 0.0;  // the same before adaptation, where the model has that
+  std::vector<std::size_t> histories;  // of `users`: interactions in the world, the source's
+  double recall = 0.0;                 // @20, mean over users
+  double recall_itempop = 0.0;         // the same of ItemPop
+  double recall_unadapted = 0.0;       // the same before adaptation, where the model has that
   bool has_unadapted = false;
   std::size_t steps = 0;
   double adapt_seconds = 0.0;
@@ -53,6 +54,9 @@ struct FewShotResult {
   double macro(const std::string& metric) const;
   // One value for each user, scenario after scenario: what compare.h takes.
   std::vector<double> values(const std::string& metric) const;
+  // Pooled metrics over the users with a history of so many source interactions, and over those of
+  // scenarios with so many candidates: {"history 3-4":{"queries":…,"metrics":{…}},…}.
+  Json slices() const;
   // Shares of scenarios; 0 when not compared.
   double below_itempop() const;
   double below_unadapted() const;

@@ -37,6 +37,17 @@ double random_ndcg_at(std::int64_t k, std::size_t items) {
   return sum / static_cast<double>(items);
 }
 
+std::string history_slice(std::size_t length) {
+  if (length <= 2) return fmt::format("history {}", length);
+  if (length <= 4) return "history 3-4";
+  return length <= 9 ? "history 5-9" : "history 10+";
+}
+
+std::vector<std::string> history_slices() {
+  return {history_slice(0), history_slice(1), history_slice(2),
+          history_slice(3), history_slice(5), history_slice(10)};
+}
+
 MetricTable::MetricTable(std::vector<std::int64_t> cutoffs) : cutoffs_(std::move(cutoffs)) {
   for (const std::int64_t k : cutoffs_) {
     if (k < 1)

@@ -9,6 +9,7 @@
 // ten, as in the formulas of specs/zesrec.md section 7.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -27,6 +28,11 @@ double reciprocal_rank(double rank);            // 1 / rank, over the whole list
 // What a random order of `items` gives in the mean: recall@20 = 20/items, ndcg@20 = 7.0403/items.
 double random_recall_at(std::int64_t k, std::size_t items);
 double random_ndcg_at(std::int64_t k, std::size_t items);
+
+// The slice that a query belongs to by the length of its history, and all of them in order:
+// "history 0", "history 1", "history 2", "history 3-4", "history 5-9", "history 10+".
+std::string history_slice(std::size_t length);
+std::vector<std::string> history_slices();
 
 // Running means of all metrics at several cut-offs.
 class MetricTable {

@@ -31,13 +31,6 @@ std::vector<bool> items_in(const Dataset& train) {
   return present;
 }
 
-// The slice by history length that a query belongs to.
-std::string length_slice(std::uint32_t history) {
-  if (history <= 2) return fmt::format("history {}", history);
-  if (history <= 4) return "history 3-4";
-  return history <= 9 ? "history 5-9" : "history 10+";
-}
-
 // Weights that make the mean over queries a mean over users.
 std::vector<double> query_weights(const Evaluation& evaluation) {
   std::vector<double> weights(evaluation.queries.size(), 1.0);
@@ -52,16 +45,17 @@ std::vector<double> query_weights(const Evaluation& evaluation) {
 
 Json slices_of(const Evaluation& evaluation) {
   const std::vector<double> weights = query_weights(evaluation);
-  const std::vector<std::string> order{"history 0",   "history 1",    "history 2", "history 3-4",
-                                       "history 5-9", "history 10+",  "warm item", "cold item",
-                                       "new item",    "repeated item"};
+  std::vector<std::string> order = history_slices();
+  for (const char* name : {"warm item", "cold item", "new item", "repeated item"}) {
+    order.emplace_back(name);
+  }
   std::map<std::string, MetricTable> tables;
   for (const auto& name : order) tables.emplace(name, MetricTable(evaluation.options.cutoffs));
   for (std::size_t q = 0; q < weights.size(); ++q) {
     const QueryResult& query = evaluation.queries[q];
     const double rank = evaluation.rank(query);
     for (const std::string& name :
-         {length_slice(query.history), std::string(query.cold ? "cold item" : "warm item"),
+         {history_slice(query.history), std::string(query.cold ? "cold item" : "warm item"),
           std::string(query.repeat ? "repeated item" : "new item")}) {
       tables.at(name).add(rank, weights[q]);
     }

@@ -97,8 +97,37 @@ TEST(FewShotEvaluation, CountsScenariosBelowItemPop) {
   EXPECT_EQ(result.below_unadapted(), 0.0);
   const Json document = result.to_json();
   EXPECT_EQ(document["scenario_count"], 6);
+  EXPECT_GT(document["candidates"].get<double>(), 1.0);
+  std::size_t sliced = 0;
+  for (const auto& [name, slice] : document["slices"].items()) {
+    if (name.starts_with("history")) sliced += slice["queries"].get<std::size_t>();
+  }
+  EXPECT_EQ(document["queries"].get<std::size_t>(), sliced);
   EXPECT_FALSE(document.contains("below_unadapted"));
   EXPECT_TRUE(document["metrics"].contains("recall@50"));
+}
+
+TEST(FewShotEvaluation, SlicesByHistoryAndByCandidates) {
+  FewShotResult result;
+  const UserStanding hit{0, {{0.0, 0.0, 0.0}}};
+  const UserStanding miss{1, {{99.0, 0.0, 0.0}}};
+  result.scenarios.resize(2);
+  result.scenarios[0].candidates = 20;
+  result.scenarios[0].users = {hit, miss};
+  result.scenarios[0].histories = {3, 0};
+  result.scenarios[1].candidates = 120;
+  result.scenarios[1].users = {miss};
+  result.scenarios[1].histories = {4};
+
+  const Json slices = result.slices();
+
+  std::vector<std::string> names;
+  for (const auto& [name, slice] : slices.items()) names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"history 0", "history 3-4", "candidates 1-49",
+                                             "candidates 100-499"}));
+  EXPECT_EQ(slices["history 3-4"]["queries"], 2);
+  EXPECT_DOUBLE_EQ(slices["history 3-4"]["metrics"]["recall@10"].get<double>(), 0.5);
+  EXPECT_DOUBLE_EQ(slices["candidates 100-499"]["metrics"]["hr@50"].get<double>(), 0.0);
 }
 
 TEST(FewShotEvaluation, PooledWeighsUsersAndMacroScenarios) {
