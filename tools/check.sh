@@ -46,6 +46,7 @@ step "build (dev, -Werror)" tools/build.sh dev "$jobs"
 step "lint" tools/lint.sh
 step "build (asan)" tools/build.sh asan "$jobs"
 step "tests under sanitizers (torch-free floors)" tools/run_tests.sh build/asan
+step "threads under ThreadSanitizer" tools/check_threads.sh "$jobs"
 step "fuzzers, ${FUZZ_SECONDS:-60} s each" tools/run_fuzzers.sh "${FUZZ_SECONDS:-60}"
 step "demo on a synthetic world" env KINDLING=build/dev/bin/kindling python3 tools/demo.py --smoke
 step "smoke experiment" smoke_experiment

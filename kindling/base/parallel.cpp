@@ -1,10 +1,12 @@
 #include "kindling/base/parallel.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <thread>
 
 #include "kindling/base/ready_threads.h"
+#include "kindling/base/thread_region.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -53,10 +55,10 @@ void parallel_for(std::size_t count, std::size_t grain,
   if (ready) {
     run_on_ready_threads(pieces, run);
   } else {
-#pragma omp parallel for schedule(dynamic, 1)
-    for (std::ptrdiff_t piece = 0; piece < static_cast<std::ptrdiff_t>(pieces); ++piece) {
-      run(static_cast<std::size_t>(piece));
-    }
+    std::atomic<std::size_t> next = 0;
+    on_each_thread([&](std::size_t) {
+      for (std::size_t piece = next++; piece < pieces; piece = next++) run(piece);
+    });
   }
   if (failure) std::rethrow_exception(failure);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kindling/base/parallel.h"
+#include "kindling/base/thread_region.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -124,22 +125,18 @@ void with_ready_threads(const std::function<void()>& body) {
   if (threads() == 1 || omp_in_parallel() != 0) return body();
   Team team(static_cast<std::size_t>(threads()));
   std::exception_ptr failure;
-#pragma omp parallel
-  {
-    // OpenMP may give fewer threads: the others take what would have been theirs.
-    if (const int thread = omp_get_thread_num(); thread != 0) {
-      team.help(static_cast<std::size_t>(thread));
-    } else {
-      here = &team;
-      try {
-        body();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      here = nullptr;
-      team.finish();
+  on_each_thread([&](std::size_t thread) {
+    // There may be fewer threads: the others take what would have been theirs.
+    if (thread != 0) return team.help(thread);
+    here = &team;
+    try {
+      body();
+    } catch (...) {
+      failure = std::current_exception();
     }
-  }
+    here = nullptr;
+    team.finish();
+  });
   if (failure) std::rethrow_exception(failure);
 }
 
