@@ -27,6 +27,8 @@ std::string_view kind_name(Kind kind) {
       return "not found";
     case Kind::kUnsupported:
       return "unsupported";
+    case Kind::kDiverged:
+      return "diverged";
     case Kind::kCorrupt:
       return "corrupt file";
     case Kind::kIo:

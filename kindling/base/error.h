@@ -20,6 +20,7 @@ enum class Kind {
   kBadOption,    // an option is unknown or out of range
   kNotFound,     // a file, model, id does not exist
   kUnsupported,  // valid, but this part cannot do it
+  kDiverged,     // training left the finite numbers; other step sizes may do
   kCorrupt,      // a file of ours is damaged
   kIo,           // the operating system said no
   kInternal,     // our own mistake

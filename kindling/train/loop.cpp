@@ -71,7 +71,7 @@ class Run {
   [[noreturn]] void fail_divergence(std::string_view what, double value, const std::string& where) {
     const bool kept = !options_.checkpoint.empty() && epoch_ > 1;
     throw Error(
-        Kind::kBadOption,
+        Kind::kDiverged,
         fmt::format(
             "training diverged: the {} is {} at {}{}", what, value, where,
             kept ? fmt::format("; epoch {} is kept in {}", epoch_ - 1, options_.checkpoint) : ""),

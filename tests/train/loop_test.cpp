@@ -111,7 +111,7 @@ TEST(RunEpochs, DivergenceNamesEpochAndBatchAndKeepsTheCheckpoint) {
     run_epochs(bowl.job, *bowl.optimizer, {.epochs = 4, .checkpoint = folder.file("c")});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kBadOption);
+    EXPECT_EQ(error.kind(), Kind::kDiverged);
     EXPECT_NE(error.message().find("epoch 2, batch 2"), std::string::npos) << error.message();
     EXPECT_NE(error.hint().find("learning_rate"), std::string::npos);
   }
