@@ -79,8 +79,8 @@ double bpr_max_row(float* s, std::size_t target, const SharedShape& shape,
   const double penalty = weighted_squares(weights, s, n);
   const auto a = static_cast<float>(gain);
   const auto q = static_cast<float>(penalty);
-  const auto push = static_cast<float>(-1.0 / ((gain + kTiny) * static_cast<double>(shape.rows)));
-  const float keep = options.regularisation / static_cast<float>(shape.rows);
+  const auto push = static_cast<float>(-1.0 / ((gain + kTiny) * shape.divisor()));
+  const float keep = options.regularisation / static_cast<float>(shape.divisor());
   for (std::size_t c = 0; c < n; ++c) {
     const float w = weights[c];
     const float sigma = fast_sigmoid(own - s[c]);
@@ -109,7 +109,7 @@ double bpr_max(float* scores, const SharedShape& shape, const BprMaxOptions& opt
   });
   double total = 0.0;
   for (const double loss : losses) total += loss;
-  return total / static_cast<double>(shape.rows);
+  return total / shape.divisor();
 }
 
 void column_sums(const float* scores, const SharedShape& shape, float* sums) {
@@ -148,7 +148,7 @@ double bpr_max_reference(const float* scores, const SharedShape& shape,
     total +=
         -std::log(gain / sum + kTiny) + static_cast<double>(options.regularisation) * penalty / sum;
   }
-  return total / static_cast<double>(shape.rows);
+  return total / shape.divisor();
 }
 
 }  // namespace kindling::kernels

@@ -6,7 +6,7 @@
 //
 // With s = elu(score) and weights w = softmax of s over the negatives:
 // -log(Σ w_j σ(s_r - s_j) + 1e-24) + regularisation · Σ w_j s_j², summed over rows and divided by
-// `rows`. No column is masked when it happens to be the target. The softmax cross entropy of such
+// `batch`. No column is masked when it happens to be the target. The softmax cross entropy of such
 // a batch is in shared_softmax.h.
 //
 // Threads: uses those of base/parallel.h. Source: Hidasi & Karatzoglou, Recurrent Neural Networks
@@ -22,8 +22,10 @@ struct SharedShape {
   std::size_t rows;
   std::size_t columns;
   const std::uint32_t* targets = nullptr;  // [rows] a row's target; null: column r
+  std::size_t batch = 0;                   // what the rows' sum is divided by; 0: rows
 
   std::size_t target(std::size_t r) const { return targets == nullptr ? r : targets[r]; }
+  double divisor() const { return static_cast<double>(batch == 0 ? rows : batch); }
 };
 
 struct BprMaxOptions {

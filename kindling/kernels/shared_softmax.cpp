@@ -90,7 +90,7 @@ double join_chunks(const SharedSoftmax& p, const Chunks& chunks, Room& room) {
     const double own = static_cast<double>(room.scores[target * p.rows + r]) *
                        static_cast<double>(room.factor[chunks.of(target) * p.rows + r]) / sum[r];
     // d -log(p + tiny) / d score_j = p / (p + tiny) · (p_j - [j is the target])
-    const double share = own / (own + kTiny) / static_cast<double>(p.rows);
+    const double share = own / (own + kTiny) / p.divisor();
     room.share[r] = static_cast<float>(share);
     loss -= std::log(own + kTiny);
     sum[r] = share / sum[r];
@@ -98,7 +98,7 @@ double join_chunks(const SharedSoftmax& p, const Chunks& chunks, Room& room) {
   for (std::size_t i = 0; i < chunks.count * p.rows; ++i) {
     room.factor[i] *= static_cast<float>(sum[i % p.rows]);
   }
-  return loss / static_cast<double>(p.rows);
+  return loss / p.divisor();
 }
 
 // The exponentials of classes [first, first + width) become the scores' gradients.
@@ -188,8 +188,8 @@ double shared_softmax_reference(const SharedSoftmax& p, const SharedSoftmaxGradi
     for (const double score : scores) sum += std::exp(score - top);
     const std::size_t target = p.targets[r];
     const double own = std::exp(scores[target] - top) / sum;
-    loss -= std::log(own + kTiny) / static_cast<double>(p.rows);
-    const double weight = own / (own + kTiny) / static_cast<double>(p.rows);
+    loss -= std::log(own + kTiny) / p.divisor();
+    const double weight = own / (own + kTiny) / p.divisor();
     for (std::size_t c = 0; c < p.columns; ++c) {
       const double g = weight * (std::exp(scores[c] - top) / sum - (c == target ? 1.0 : 0.0));
       d_shift[c] += g;

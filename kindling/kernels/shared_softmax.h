@@ -3,7 +3,7 @@
 // sampled items) is its negative.
 //
 //   scores = states · table[classes]ᵀ + shift                                [rows, classes]
-//   loss = Σ_r -log(softmax(scores)[r, targets[r]] + 1e-24) / rows
+//   loss = Σ_r -log(softmax(scores)[r, targets[r]] + 1e-24) / batch
 //
 //   double loss = shared_softmax({64, 2112, 100, states, table, classes, shift, targets},
 //                                {d_states, d_classes, d_shift});
@@ -31,6 +31,9 @@ struct SharedSoftmax {
   const std::int64_t* classes;   // [columns] rows of the table
   const float* shift;            // [columns]
   const std::uint32_t* targets;  // [rows] below columns
+  std::size_t batch = 0;         // what the rows' sum is divided by; 0: rows
+
+  double divisor() const { return static_cast<double>(batch == 0 ? rows : batch); }
 };
 
 // All are overwritten. A class that occurs twice has two gradients.

@@ -14,6 +14,7 @@ namespace {
 Options small() {
   Options options;
   options.dim = 6;
+  options.batch_size = 3;
   options.learning_rate = 1e-3;
   return options;
 }
@@ -66,6 +67,58 @@ TEST(Gru4RecOfficial, StepsDownTheGradientOfBprMax) {
   options.loss = "bpr-max";
   options.elu = 1.0;  // the only ELU without a kink at 0, where these scores lie
   expect_gradients(options);
+}
+
+// The last rows of an epoch weigh as much as those of a full batch.
+TEST(Gru4RecOfficial, DividesByTheBatchSizeNotByTheRowsThatAreLeft) {
+  for (const char* loss : {"cross-entropy", "bpr-max"}) {
+    const auto gradients = [&](std::int64_t batch_size) {
+      Options options = small();
+      options.loss = loss;
+      options.batch_size = batch_size;
+      options.eps = 1e6;  // the first step is then -rate · g / √eps
+      options.learning_rate = 1e3;
+      Trainer trainer(options, 9, Rng(4));
+      trainer.start(1);
+      const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2, 3};
+      const double value = trainer.step({inputs, targets, negatives, {}}, Rng(1));
+      return std::pair(value, tensor_value(trainer, "bias", 1));
+    };
+    const auto [one_loss, one_step] = gradients(1);
+    const auto [four_loss, four_step] = gradients(4);
+
+    EXPECT_NEAR(four_loss, one_loss / 4.0, 1e-6) << loss;
+    EXPECT_NEAR(four_step, one_step / 4.0, 1e-4 * std::fabs(one_step)) << loss;
+    EXPECT_NE(one_step, 0.0);
+  }
+}
+
+TEST(Gru4RecOfficial, CarriesTheDroppedState) {
+  Options options;
+  options.dim = 1;
+  options.batch_size = 1;
+  options.dropout_hidden = 0.5;
+  options.learning_rate = 1e-12;  // the weights stay
+  const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2};
+  const auto losses = [&](const std::vector<std::uint64_t>& seeds) {
+    Trainer trainer(options, 9, Rng(4));
+    trainer.start(1);
+    std::vector<double> all;
+    for (const std::uint64_t seed : seeds) {
+      all.push_back(trainer.step({inputs, targets, negatives, {}}, Rng(seed)));
+    }
+    return all;
+  };
+  const auto is_dropped = [&](std::uint64_t seed) {  // scores of 0
+    return std::fabs(losses({seed})[0] - std::log(2.0)) < 1e-7;
+  };
+  std::uint64_t dropped = 0;
+  while (!is_dropped(dropped)) ++dropped;
+  std::uint64_t kept = 0;
+  while (is_dropped(kept)) ++kept;
+
+  EXPECT_EQ(losses({dropped, kept})[1], losses({kept})[0]);
+  EXPECT_NE(losses({kept, kept})[1], losses({kept})[0]);
 }
 
 TEST(Gru4RecOfficial, TakesTheSameStepsWithMoreThreads) {

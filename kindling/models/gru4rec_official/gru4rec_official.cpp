@@ -163,7 +163,7 @@ class Gru4RecOfficial final : public VectorRecommender {
   void set_log_q(const NegativeSampler& sampler, std::span<const std::int64_t> targets,
                  const Negatives& negatives, std::vector<float>& log_q) const {
     log_q.clear();
-    if (!(options_.log_q > 0.0)) return;
+    if (!(options_.log_q > 0.0) || options_.loss != "cross-entropy") return;
     for (const std::int64_t item : targets) {
       log_q.push_back(sampler.log_expected(static_cast<ItemId>(item), targets.size()));
     }
@@ -193,14 +193,13 @@ class Gru4RecOfficial final : public VectorRecommender {
       slots.read(inputs, targets);
       const Negatives negatives = drawn.draw(static_cast<std::size_t>(options_.negatives), draws);
       set_log_q(in_batch, targets, negatives, log_q);
-      const auto rows = static_cast<double>(slots.rows());
-      const double mean = trainer_->step({inputs, targets, negatives.items, log_q}, stream);
-      if (!std::isfinite(mean)) {
-        throw Error(Kind::kBadOption, fmt::format("training diverged: the loss is {}", mean), {},
+      const double part = trainer_->step({inputs, targets, negatives.items, log_q}, stream);
+      if (!std::isfinite(part)) {
+        throw Error(Kind::kDiverged, fmt::format("training diverged: the loss is {}", part), {},
                     "lower learning_rate");
       }
-      loss += mean * rows;
-      events += rows;
+      loss += part * static_cast<double>(options_.batch_size);
+      events += static_cast<double>(slots.rows());
       slots.advance(*trainer_);
     }
     return loss / events;

@@ -148,7 +148,7 @@ double Trainer::run(const Step& step, const Rng& rng) {
       options_.loss == "bpr-max"
           ? bpr_max(rows)
           : kernels::shared_softmax({rows, columns, d, out_.data(), table_.values.data(),
-                                     classes_.data(), shift_.data(), targets_.data()},
+                                     classes_.data(), shift_.data(), targets_.data(), batch()},
                                     {d_out_.data(), d_rows_.data(), d_bias_.data()});
   if (options_.dropout_hidden > 0.0) {
     for (std::size_t i = 0; i < d_out_.size(); ++i) d_out_[i] *= mask_out_[i];
@@ -161,7 +161,7 @@ double Trainer::run(const Step& step, const Rng& rng) {
     backward();
   }
   update_rows();
-  state_.swap(next_);
+  state_.swap(options_.dropout_hidden > 0.0 ? out_ : next_);  // the carried state is dropped too
   return loss;
 }
 
@@ -200,7 +200,7 @@ void Trainer::backward() {
 
 double Trainer::bpr_max(std::size_t rows) {
   const auto d = static_cast<std::size_t>(options_.dim);
-  const kernels::SharedShape shape{rows, classes_.size(), targets_.data()};
+  const kernels::SharedShape shape{rows, classes_.size(), targets_.data(), batch()};
   scores_.resize(rows * shape.columns);
   for (std::size_t r = 0; r < rows; ++r) {
     std::copy(shift_.begin(), shift_.end(), scores_.data() + r * shape.columns);

@@ -2,7 +2,7 @@
 //
 //   Trainer trainer(options, items, Rng(seed));
 //   trainer.start(64);                                     // all hidden states are zero
-//   double loss = trainer.step({inputs, targets, negatives, log_q}, rng);
+//   double loss = trainer.step({inputs, targets, negatives, log_q}, rng);  // sum / batch_size
 //
 //   x = E[inputs]  ->  h' = GRU(x, h)  ->  scores = h' · E[targets + negatives]ᵀ + b   [B, B + K]
 //
@@ -78,7 +78,7 @@ class Trainer {
   void reset_row(std::size_t r);
   // Keeps these rows of the state, in this order: the batch has become smaller.
   void keep_rows(std::span<const std::size_t> rows);
-  // Returns the loss, a mean over rows. Dropout is drawn from `rng`.
+  // Returns the loss, the rows' sum divided by batch_size. Dropout is drawn from `rng`.
   double step(const Step& step, const Rng& rng);
 
   // The states after reading each history from zero; [histories, dim].
@@ -102,6 +102,7 @@ class Trainer {
   std::vector<Parameter*> parameters();
   kernels::GruWeights weights() const;
   double run(const Step& step, const Rng& rng);
+  std::size_t batch() const { return static_cast<std::size_t>(options_.batch_size); }
   void forward(std::span<const std::int64_t> inputs, const Rng& rng);
   void backward();
   // The loss, and the gradients of out_, of the classes' rows and of their biases.
