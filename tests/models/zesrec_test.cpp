@@ -306,12 +306,27 @@ TEST(Zesrec, IsAsWideAsTheTextVectorsWhenAskedTo) {
   EXPECT_THROW(make_model("gru4rec", {{"dim", "0"}}), Error);
 }
 
+// Drawn user vectors follow from the history, not from its place among other queries.
+TEST(Zesrec, SampledUsersDoNotDependOnTheirNeighbours) {
+  const Fitted fitted =
+      fit(small({{"variant", "full"}, {"bound", "general"}, {"inference", "mc"}, {"epochs", "1"}}));
+  const Domain target{&world().target.data, &world().target.vectors};
+  std::vector<Query> queries;
+  for (UserId user = 0; user < 4; ++user) queries.push_back({world().target.data.history(user)});
+  const std::vector<ItemId> items = {0, 1, 2, 3, 4};
+
+  const Matrix together = fitted.model->score(target, queries, items);
+  const Matrix alone = fitted.model->score(target, std::span(queries).last(1), items);
+
+  for (std::size_t c = 0; c < items.size(); ++c) EXPECT_NEAR(alone(0, c), together(3, c), 1e-5F);
+}
+
 TEST(Zesrec, DivergenceIsReportedWithAHint) {
   try {
     fit(small({{"optimizer", "sgd"}, {"learning_rate", "1e30"}}));
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kBadOption);
+    EXPECT_EQ(error.kind(), Kind::kDiverged);
     EXPECT_NE(error.message().find("diverged"), std::string::npos);
   }
 }

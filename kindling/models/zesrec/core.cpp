@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/log.h"
 #include "kindling/models/vectors.h"
 #include "kindling/models/zesrec/item_scale.h"
 #include "kindling/nn/tensors.h"
@@ -182,8 +183,7 @@ torch::Tensor Core::users(const Domain& domain, std::span<const Query> queries,
     }
     const SequenceBatch batch = make_query_batch(histories, rule, options_.sequences, times);
     check_items(batch, values.size(0));
-    const torch::Tensor states =
-        net().user_states(values, batch.inputs, batch, nullptr, draw, rng.fork("part", begin));
+    const torch::Tensor states = net().user_states(values, batch.inputs, batch, nullptr, draw, rng);
     std::vector<std::int64_t> last;
     for (std::size_t q = 1; q < batch.offsets.size(); ++q) last.push_back(batch.offsets[q] - 1);
     parts.push_back(states.index_select(0, nn::index_tensor(last, torch::kCPU)));
@@ -225,9 +225,13 @@ void Core::train_with_best_rate(const Domain& domain, const torch::Tensor& items
   double best_rate = 0.0;
   std::vector<EpochRecord> history;
   std::string cause;
-  for (const double rate : std::vector<double>(options_.learning_rates)) {
+  const std::vector<double> rates = options_.learning_rates;
+  for (std::size_t r = 0; r < rates.size(); ++r) {
+    const double rate = rates[r];
     options_.learning_rate = rate;
     FitContext once = context;
+    // The rates that are left share the time that is left.
+    once.max_seconds = context.seconds_left() / static_cast<double>(rates.size() - r);
     if (!once.checkpoint.empty()) once.checkpoint += fmt::format("/rate-{}", rate);
     try {
       train_once(domain, items, device, once);
@@ -239,7 +243,8 @@ void Core::train_with_best_rate(const Domain& domain, const torch::Tensor& items
                                 "with --resume",
                                 context.checkpoint));
       }
-      if (error.kind() != Kind::kBadOption) throw;  // divergence
+      if (error.kind() != Kind::kDiverged) throw;
+      log_info("{}: learning_rate {} is out: {}", role_.name, rate, error.message());
       cause = error.message();
       continue;
     }
@@ -249,7 +254,7 @@ void Core::train_with_best_rate(const Domain& domain, const torch::Tensor& items
     best_rate = rate;
     history = once.history;
   }
-  if (!best) throw Error(Kind::kBadOption, cause, role_.name, "try smaller learning_rates");
+  if (!best) throw Error(Kind::kDiverged, cause, role_.name, "try smaller learning_rates");
   net_ = std::move(best);
   facts_ = facts;
   options_.learning_rate = best_rate;

@@ -52,6 +52,24 @@ torch::Tensor normal_like(const torch::Tensor& shape, const Rng& rng) {
   return tensor.to(shape.device(), shape.scalar_type());
 }
 
+// Of the last row of each query alone, which is all that is read: from what the query holds, not
+// from its place among others.
+torch::Tensor query_noise(const torch::Tensor& shape, const SequenceBatch& batch, const Rng& rng) {
+  torch::Tensor tensor = torch::zeros(shape.sizes(), torch::kFloat32);
+  const auto width = static_cast<std::size_t>(shape.size(1));
+  float* values = tensor.data_ptr<float>();
+  for (std::size_t q = 0; q + 1 < batch.offsets.size(); ++q) {
+    Rng stream = rng;
+    for (auto row = batch.offsets[q]; row < batch.offsets[q + 1]; ++row) {
+      stream = stream.fork("event",
+                           static_cast<std::uint64_t>(batch.inputs[static_cast<std::size_t>(row)]));
+    }
+    float* last = values + static_cast<std::size_t>(batch.offsets[q + 1] - 1) * width;
+    for (std::size_t c = 0; c < width; ++c) last[c] = static_cast<float>(stream.normal());
+  }
+  return tensor.to(shape.device(), shape.scalar_type());
+}
+
 // ½ Σ_d [λ (m - prior)² + λ σ² - log(λ σ²) - 1]: KL of N(m, σ²) from N(prior, 1/λ), row by row.
 torch::Tensor normal_kl(const torch::Tensor& distance, const torch::Tensor& log_variance,
                         double precision) {
@@ -245,7 +263,7 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
   }
   if (carried != nullptr) carried->resize(4);
   const auto run = [&](const std::shared_ptr<nn::UserNetwork>& network, std::size_t slot) {
-    Rng stream = rng.fork("dropout.user", slot);
+    Rng stream = rng.fork("dropout.user", 0);  // the same masks: equal networks stay equal
     return network->forward(x, batch, carried == nullptr ? nullptr : &carried->at(slot), stream);
   };
   torch::Tensor u;
@@ -258,7 +276,10 @@ torch::Tensor Net::user_states(const torch::Tensor& values, const std::vector<st
         *user_penalty =
             at_targets(normal_kl(u - run(user_, 0), log_variance, options_.lambda_u), batch).sum();
       }
-      u = u + options_.noise * (0.5 * log_variance).exp() * normal_like(u, rng.fork("users"));
+      const Rng stream = rng.fork("users");
+      const torch::Tensor noise =
+          batch.targets.empty() ? query_noise(u, batch, stream) : normal_like(u, stream);
+      u = u + options_.noise * (0.5 * log_variance).exp() * noise;
     }
   } else {
     u = run(user_, 0);
