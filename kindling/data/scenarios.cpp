@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <unordered_set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,22 @@
 #include "kindling/data/scenario_roles.h"
 
 namespace kindling {
+
+namespace {
+
+bool chosen_before(const UserItem& a, const UserItem& b) {
+  return a.user != b.user ? a.user < b.user : a.item < b.item;
+}
+
+}  // namespace
+
+ChosenItems::ChosenItems(std::vector<UserItem> pairs) : pairs_(std::move(pairs)) {
+  std::sort(pairs_.begin(), pairs_.end(), chosen_before);
+}
+
+bool ChosenItems::has(UserId user, ItemId item) const {
+  return std::binary_search(pairs_.begin(), pairs_.end(), UserItem{user, item}, chosen_before);
+}
 
 namespace {
 

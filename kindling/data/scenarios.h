@@ -42,6 +42,16 @@ struct UserItem {
   friend bool operator==(const UserItem&, const UserItem&) = default;
 };
 
+// Who has chosen what, for negatives that are none of it.
+class ChosenItems {
+ public:
+  explicit ChosenItems(std::vector<UserItem> pairs);
+  bool has(UserId user, ItemId item) const;
+
+ private:
+  std::vector<UserItem> pairs_;  // sorted
+};
+
 // Ids are those of ScenarioSet::world.
 struct Scenario {
   std::string name;

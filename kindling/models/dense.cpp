@@ -29,6 +29,11 @@ void Tunable::adam(const AdamRates& rates, std::int64_t t) {
   }
 }
 
+void Tunable::forget_moments() {
+  std::fill(mean_.begin(), mean_.end(), 0.0F);
+  std::fill(square_.begin(), square_.end(), 0.0F);
+}
+
 void Tunable::sgd(float rate) {
   for (std::size_t i = 0; i < value.size(); ++i) {
     value[i] -= rate * gradient[i];
@@ -78,6 +83,11 @@ Matrix Dense::backward(const Matrix& x, const Matrix& dy, bool wants_dx) {
 void Dense::step(const AdamRates& rates, std::int64_t t) {
   weight.adam(rates, t);
   bias.adam(rates, t);
+}
+
+void Dense::forget_moments() {
+  weight.forget_moments();
+  bias.forget_moments();
 }
 
 void Dense::step_sgd(float rate) {

@@ -39,6 +39,7 @@ class Tunable {
   // `t` counts from 1.
   void adam(const AdamRates& rates, std::int64_t t);
   void sgd(float rate);
+  void forget_moments();  // the next step is Adam's first
 
  private:
   std::vector<float> mean_;
@@ -57,6 +58,7 @@ class Dense {
   Matrix backward(const Matrix& x, const Matrix& dy, bool wants_dx = true);
   void step(const AdamRates& rates, std::int64_t t);
   void step_sgd(float rate);
+  void forget_moments();
 
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }

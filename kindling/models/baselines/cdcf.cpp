@@ -65,12 +65,13 @@ class Machine : public ScenarioScorer {
     for (std::size_t i = 0; i < rows_.size() * dim_; ++i) {
       machine_.factors().data()[i] = static_cast<float>(options.deviation * rng.normal());
     }
+    const ChosenItems chosen(positives);
     for (std::int64_t step = 0; step < options.steps; ++step) {
       shuffle(std::span(positives), rng);
       for (const auto& [user, item] : positives) {
         const ItemId other = scenario.candidates[rng.below(scenario.candidates.size())];
         learn(user, item, 1.0F, options);
-        if (other != item) learn(user, other, 0.0F, options);
+        if (!chosen.has(user, other)) learn(user, other, 0.0F, options);
       }
     }
   }

@@ -147,13 +147,14 @@ Folded fold_in(const FrozenVectors& vectors, const Scenario& scenario, const Opt
     }
   }
   Matrix sums(rows.size(), dim);
+  const ChosenItems chosen(scenario.support);
   std::vector<float> positive(dim);
   std::vector<float> negative(dim);
   const kernels::BprRates rates{static_cast<float>(options.fold_rate), 1e-5F};
   for (std::int64_t epoch = 0; epoch < options.fold_epochs; ++epoch) {
     for (const auto& [user, item] : scenario.support) {
-      ItemId other = item;
-      while (other == item) other = scenario.candidates[rng.below(scenario.candidates.size())];
+      const ItemId other = scenario.candidates[rng.below(scenario.candidates.size())];
+      if (chosen.has(user, other)) continue;
       // The step moves copies of the items: the frozen ones stay.
       const auto copy = [&](ItemId from, std::vector<float>& to) {
         const auto row = vectors.items.row(from);

@@ -7,6 +7,7 @@
 //          the scenario, which makes one fit a hundred times cheaper; `all` keeps them. Per-element
 //          Adagrad instead of LIBMF's two sums a vector, in one thread.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <unordered_map>
 
@@ -109,12 +110,12 @@ class Factors : public ScenarioScorer {
       : data_(std::move(all)),
         users_(data_.users.size(), static_cast<std::size_t>(options.dim)),
         items_(data_.items.size(), users_.cols()) {
-    // LIBMF: uniform in [0, 1/sqrt(k)) around half of it; centred here, a pairwise loss sees no
-    // shift.
-    constexpr double kScale = 0.1;
+    // LIBMF's start: every coordinate at or above 0. What users have in common carries the items'
+    // popularity from one user to the next.
+    const double scale = 1.0 / std::sqrt(static_cast<double>(options.dim));
     for (Matrix* table : {&users_, &items_}) {
       for (std::size_t i = 0; i < table->rows() * table->cols(); ++i) {
-        table->data()[i] = static_cast<float>(kScale * rng.normal());
+        table->data()[i] = static_cast<float>(rng.uniform(0.0, scale));
       }
     }
     Matrix user_sums(users_.rows(), users_.cols(), 1.0F);

@@ -146,11 +146,11 @@ class Neumf : public FewShotModel {
  private:
   void train(std::vector<UserItem> pairs, const FewShotTask& task, Half half, bool adam, Rng rng,
              FitContext& context) {
-    const std::vector<UserItem> known = pairs;  // sorted: who has chosen what
+    const ChosenItems known(pairs);
     const auto items = task.scenarios->world.item_count();
     const auto size = static_cast<std::size_t>(options_.batch);
-    // Moments go on from the network half's phase.
-    std::int64_t t = half == Half::kBoth ? steps_ : 0;
+    net_->forget_moments();
+    std::int64_t t = 0;
     Progress progress("neumf", static_cast<std::uint64_t>(options_.epochs));
     for (std::int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
       shuffle(std::span(pairs), rng);
@@ -175,18 +175,16 @@ class Neumf : public FewShotModel {
         add(pair, 1.0F);
         for (std::int64_t n = 0; n < options_.negatives; ++n) {
           const UserItem other{pair.user, static_cast<ItemId>(rng.below(items))};
-          if (!std::binary_search(known.begin(), known.end(), other, pair_before)) add(other, 0.0F);
+          if (!known.has(other.user, other.item)) add(other, 0.0F);
         }
       }
       flush();
       progress.step(1, fmt::format("loss {:.4f}", loss / static_cast<double>(steps)));
     }
-    steps_ = t;
   }
 
   Options options_;
   std::unique_ptr<Net> net_;
-  std::int64_t steps_ = 0;
   Json details_ = Json::object();
 };
 

@@ -41,6 +41,11 @@ void Table::init(Rng& rng) {
   }
 }
 
+void Table::forget_moments() {
+  mean_ = Matrix(value.rows(), value.cols());
+  square_ = Matrix(value.rows(), value.cols());
+}
+
 Matrix Table::take(std::span<const std::uint32_t> ids) const { return gather(value, ids); }
 
 void Table::step(std::span<const std::uint32_t> ids, const Matrix& gradient, float rate, bool adam,
@@ -119,6 +124,18 @@ void Net::init(Rng& rng) {
   for (auto* head : {&factor_head_, &tower_head_}) {
     for (float& w : head->value) w = static_cast<float>(rng.uniform(-bound, bound));
   }
+}
+
+void Net::forget_moments() {
+  if (frozen_) {
+    user_project_.forget_moments();
+    item_project_.forget_moments();
+  } else {
+    users_.forget_moments();
+    items_.forget_moments();
+  }
+  for (Dense& layer : tower_) layer.forget_moments();
+  for (Tunable* tunable : {&factor_head_, &tower_head_, &bias_}) tunable->forget_moments();
 }
 
 void Net::halve_heads(float bias) {

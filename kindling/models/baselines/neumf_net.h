@@ -32,6 +32,8 @@ class Table {
   void step(std::span<const std::uint32_t> ids, const Matrix& gradient, float rate, bool adam,
             std::int64_t t);
 
+  void forget_moments();
+
   Matrix value;
 
  private:
@@ -61,6 +63,8 @@ class Net {
   void halve_heads(float bias);
   float bias() const { return bias_.value[0]; }
   void set_bias(float bias) { bias_.value[0] = bias; }
+  // A phase of training begins: Adam starts anew.
+  void forget_moments();
 
   // What learn() needs of the forward pass.
   struct Trace {
