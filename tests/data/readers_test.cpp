@@ -63,6 +63,8 @@ TEST(Readers, AreListedAndFoundByName) {
 TEST(ParseTime, KnowsSecondsMillisecondsAndDates) {
   EXPECT_EQ(parse_time("1522540800"), 1522540800);
   EXPECT_EQ(parse_time("1522540800123"), 1522540800);
+  EXPECT_EQ(parse_time("1522540800123456"), 1522540800);
+  EXPECT_EQ(parse_time("1522540800123456789"), 1522540800);  // pandas
   EXPECT_EQ(parse_time("1522540800.7"), 1522540800);
   EXPECT_EQ(parse_time("2018-04-01"), 1522540800);
   EXPECT_EQ(parse_time("2018-04-01T00:00:10Z"), 1522540810);
@@ -135,6 +137,8 @@ TEST(Csv, RefusesWithLineValueAndHint) {
               AllOf(HasSubstr("a.csv:3"), HasSubstr("expected 2 columns, found 1")));
   EXPECT_THAT(error_of("csv", {dir.write("b.csv", "user,item,time\nu1,a,soon\n")}),
               AllOf(HasSubstr("b.csv:2"), HasSubstr("'soon'")));
+  EXPECT_THAT(error_of("csv", {dir.write("e.csv", "user,item,rating\nu1,a,1e40\n")}),
+              HasSubstr("e.csv:2: expected a rating"));
   EXPECT_THAT(error_of("csv", {dir.write("c.csv", "user,item,rating\nu1,a,nan\n")}),
               HasSubstr("'nan'"));
   EXPECT_THAT(error_of("csv", {dir.write("d.csv", std::string("user,item\nu\0,a\n", 15))}),

@@ -1,6 +1,7 @@
 #include "kindling/data/readers/amazon_json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -137,7 +138,12 @@ AmazonReview AmazonJson::review(std::string_view line) {
       // 2023 names variants by asin and the product by parent_asin: the product counts.
       if (!has_parent) review.item = string_of(key, value);
     } else if (key == "overall" || key == "rating") {
-      review.rating = static_cast<float>(number_of(key, value));
+      const double rating = number_of(key, value);
+      review.rating = static_cast<float>(rating);
+      if (!std::isfinite(review.rating)) {
+        throw Error(Kind::kBadInput, fmt::format("the {} is {}", key, rating), {},
+                    "expected a rating of a few stars");
+      }
       has_rating = true;
     } else if (key == "unixReviewTime" || key == "timestamp") {
       review.time = seconds_from(integer_of(key, value));

@@ -207,6 +207,8 @@ std::optional<std::int64_t> date_time(std::string_view text) {
 std::int64_t seconds_from(std::int64_t value) {
   constexpr std::int64_t kMilliseconds = 100'000'000'000;
   constexpr std::int64_t kMicroseconds = 100'000'000'000'000;
+  constexpr std::int64_t kNanoseconds = 100'000'000'000'000'000;
+  if (value >= kNanoseconds || value <= -kNanoseconds) return value / 1'000'000'000;
   if (value >= kMicroseconds || value <= -kMicroseconds) return value / 1'000'000;
   if (value >= kMilliseconds || value <= -kMilliseconds) return value / 1000;
   return value;
@@ -225,11 +227,13 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
 std::int64_t require_time(std::string_view text) {
   if (const auto time = parse_time(text)) return *time;
   throw Error(Kind::kBadInput, "expected a time, found " + quote(text), {},
-              "times are seconds or milliseconds since 1970, 2015-06-23, or 2015-06-23 10:20:30");
+              "times are seconds (or milli-, micro-, nanoseconds) since 1970, 2015-06-23, or "
+              "2015-06-23 10:20:30");
 }
 
 float require_rating(std::string_view text) {
-  if (const auto rating = to_double(text)) return static_cast<float>(*rating);
+  const auto rating = to_double(text);
+  if (rating && std::isfinite(static_cast<float>(*rating))) return static_cast<float>(*rating);
   throw Error(Kind::kBadInput, "expected a rating (a number), found " + quote(text), {},
               "are the columns in another order?");
 }

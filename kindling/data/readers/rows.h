@@ -71,14 +71,14 @@ std::string parse_separator(const std::string& text);
 // Tab, comma, semicolon, "::" or "|", whichever the line has most of; nothing when it has none.
 std::optional<std::string> guess_separator(std::string_view line);
 
-// Seconds since 1970 from: seconds, milliseconds or microseconds (told apart by size: a number of
-// 1e11 or more is not seconds before the year 5138), a decimal number of seconds, "2015-06-23",
+// Seconds since 1970 from: seconds, milliseconds, microseconds or nanoseconds (told apart by size:
+// a number of 1e11 or more is not seconds before the year 5138), a decimal number of seconds, "2015-06-23",
 // "2015-06-23 10:20:30" (or T, optional fraction and Z), "11/12/2019 2:14:46 PM". All UTC.
 std::optional<std::int64_t> parse_time(std::string_view text);
 // The same, or Error{kBadInput} without a place.
 std::int64_t require_time(std::string_view text);
 float require_rating(std::string_view text);
-// A whole number of seconds, milliseconds or microseconds as seconds.
+// A whole number of seconds, milliseconds, microseconds or nanoseconds as seconds.
 std::int64_t seconds_from(std::int64_t value);
 // Days since 1970-01-01; nothing for a date that does not exist.
 std::optional<std::int64_t> days_from_date(std::int64_t year, std::int64_t month, std::int64_t day);
