@@ -118,6 +118,7 @@ CandidateLists::CandidateLists(const Dataset& target, const CandidateOptions& op
     drawable_ += weights_[j] > 0.0 ? 1U : 0U;
   }
   sampler_.emplace_back(weights_);
+  check_room();
   if (target.user_count() * options_.negatives * sizeof(ItemId) <= kKeepInMemory) {
     stored_ = all();
   }
@@ -139,17 +140,28 @@ std::vector<ItemId> CandidateLists::all() const {
   return lists;
 }
 
+// Before any work: also where lists are drawn one by one, later.
+void CandidateLists::check_room() const {
+  for (UserId user = 0; user < target_->user_count(); ++user) {
+    if (target_->history(user).empty()) continue;
+    require_room(user, excluded_candidates(*target_, user, options_.released).size());
+  }
+}
+
+void CandidateLists::require_room(UserId user, std::size_t own) const {
+  const std::size_t wanted = options_.negatives;
+  if (options_.released ? drawable_ > own : drawable_ >= own + wanted) return;
+  throw Error(Kind::kBadInput,
+              fmt::format("the catalogue has {} items to draw from, of which user {} took {}: "
+                          "no room for {} negatives",
+                          drawable_, quote(target_->user_ids().name(user)), own, wanted),
+              quote(target_->name), "ask for fewer, or for --candidates full");
+}
+
 void CandidateLists::draw(UserId user, std::vector<ItemId>& list) const {
   const std::vector<ItemId> own = excluded_candidates(*target_, user, options_.released);
   const std::size_t wanted = options_.negatives;
-  const bool fits = options_.released ? drawable_ > own.size() : drawable_ >= own.size() + wanted;
-  if (!fits) {
-    throw Error(Kind::kBadInput,
-                fmt::format("the catalogue has {} items to draw from, of which user {} took {}: "
-                            "no room for {} negatives",
-                            drawable_, quote(target_->user_ids().name(user)), own.size(), wanted),
-                quote(target_->name), "ask for fewer, or for --candidates full");
-  }
+  require_room(user, own.size());
   Rng rng = root_.fork("user", user);
   TakenItems taken;
   taken.reset(own.size() + wanted);

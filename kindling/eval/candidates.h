@@ -58,6 +58,8 @@ class CandidateLists {
 
  private:
   void draw(UserId user, std::vector<ItemId>& list) const;
+  void check_room() const;
+  void require_room(UserId user, std::size_t own) const;
   std::vector<ItemId> all() const;
 
   const Dataset* target_;

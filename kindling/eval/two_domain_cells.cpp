@@ -120,12 +120,13 @@ Json plots_of(const Json& curves) {
     return all;
   };
   Json plots = Json::array();
-  for (Json& one :
-       std::vector<Json>{plot("reconstruction", "loss",
-                              {{"reconstruction_a", "source"}, {"reconstruction_b", "target"}}),
-                         plot("adversary", "Wasserstein distance", {{"wasserstein", "distance"}}),
-                         plot("fine-tuning", "loss", {{"finetune", "target"}}),
-                         plot("validation", "HR@10", {{"validation_hr@10", "target"}})}) {
+  for (Json& one : std::vector<Json>{
+           plot("reconstruction", "loss",
+                {{"reconstruction_a", "source"}, {"reconstruction_b", "target"}}),
+           plot("adversary", "distance, loss",
+                {{"wasserstein", "Wasserstein distance"}, {"critic", "critic's loss"}}),
+           plot("fine-tuning", "loss", {{"finetune", "target"}}),
+           plot("validation", "HR@10", {{"validation_hr@10", "target"}})}) {
     if (!one["lines"].empty()) plots.push_back(std::move(one));
   }
   return plots;

@@ -94,10 +94,10 @@ class IdSequenceModel::Lesson {
   train::Job job(const Dataset& data) {
     train::Job job;
     job.name = model_.name_;
-    job.identity = sha256(
-        Json(
-            {{"options", model_.identity()}, {"seed", context_.seed}, {"data", data.fingerprint()}})
-            .dump());
+    Json identity = {
+        {"options", model_.identity()}, {"seed", context_.seed}, {"data", data.fingerprint()}};
+    if (!context_.validated_by.empty()) identity["validated_by"] = context_.validated_by;
+    job.identity = sha256(identity.dump());
     job.begin_epoch = [this](std::int64_t epoch) {
       order_ = users_;
       running_ = epoch;

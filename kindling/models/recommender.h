@@ -93,6 +93,8 @@ struct FitContext {
   // where the protocol has such events. A model that stops early or picks its best state asks it,
   // between steps; larger is better. May be empty.
   std::function<double(const Recommender&)> validate;
+  std::string validated_by;  // what tells one validation from another: a checkpoint of another is
+                             // refused. May be empty
   double max_seconds = 0.0;  // training ends with the best weights so far; 0: no limit
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   std::function<bool()> should_stop;  // asked between batches; true: fit() throws Error{kIo} and

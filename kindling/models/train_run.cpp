@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -92,12 +93,35 @@ Json describe_domain(const Domain& domain, const std::string& role) {
   facts["users"] = domain.data->user_count();
   facts["items"] = domain.data->item_count();
   facts["events"] = domain.data->event_count();
+  if (domain.data->has_times) {
+    std::int64_t last = std::numeric_limits<std::int64_t>::min();
+    for (const Event& event : domain.data->events()) last = std::max(last, event.time);
+    facts["last_time"] = last;
+  }
   if (domain.vectors != nullptr) {
     facts["vectors"] = {{"encoder", domain.vectors->encoder},
                         {"fingerprint", domain.vectors->fingerprint},
                         {"dim", domain.vectors->dim()}};
   }
   return facts;
+}
+
+// In a folder of checkpoints: whose they are. A model that keeps none would otherwise not notice
+// another's, and remove them when it is done.
+constexpr const char* kOwnerFile = "model.txt";
+
+void claim_checkpoint(const TrainRun& run, const std::string& folder) {
+  const std::string path = (std::filesystem::path(folder) / kOwnerFile).string();
+  if (run.resume && std::filesystem::exists(path)) {
+    const std::string owner = read_file(path, 1000);
+    if (owner != run.model) {
+      throw Error(Kind::kBadOption,
+                  fmt::format("the checkpoint is of {}, not of {}", quote(owner), run.model),
+                  folder, "resume with the same model, or start again without --resume");
+    }
+  }
+  make_directories(folder);
+  write_file(path, [&](const Sink& sink) { sink(run.model); });
 }
 
 void refuse_existing(const TrainRun& run) {
@@ -110,8 +134,9 @@ void refuse_existing(const TrainRun& run) {
 void fit_with_checkpoint(const FitContext& context, const std::function<void()>& fit) {
   const auto nothing_kept = [&] {
     std::error_code ignored;  // a folder that is not there is empty
-    return std::filesystem::directory_iterator(context.checkpoint, ignored) ==
-           std::filesystem::directory_iterator();
+    const std::filesystem::directory_iterator all(context.checkpoint, ignored);
+    return std::all_of(begin(all), end(all),
+                       [](const auto& entry) { return entry.path().filename() == kOwnerFile; });
   };
   if (context.resume && nothing_kept()) {
     log_warning("nothing to resume in {}: training starts at the beginning", context.checkpoint);
@@ -120,6 +145,10 @@ void fit_with_checkpoint(const FitContext& context, const std::function<void()>&
     fit();
   } catch (const Error& error) {
     const bool stopped = context.should_stop && context.should_stop();
+    if (nothing_kept()) {
+      std::error_code ignored;
+      std::filesystem::remove_all(context.checkpoint, ignored);
+    }
     if (!stopped || error.kind() != Kind::kIo || !error.hint().empty()) throw;
     throw Error(error.kind(), error.message(), error.place(),
                 nothing_kept() ? "nothing is kept" : "run the same command with --resume");
@@ -210,7 +239,9 @@ ModelRecord run_training(const TrainRun& run) {
                                            ? &loaded.target_vectors
                                            : nullptr};
     context.validate = run.make_validator(whole, *loaded.split);
+    context.validated_by = run.validated_by;
   }
+  claim_checkpoint(run, context.checkpoint);
   fit_with_checkpoint(context, [&] { model->fit(loaded.task, context); });
   ModelRecord record;
   record.model = run.model;

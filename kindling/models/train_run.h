@@ -47,6 +47,7 @@ struct TrainRun {
   std::function<std::function<double(const Recommender&)>(const Domain& target,
                                                           const TargetSplit& split)>
       make_validator;
+  std::string validated_by;  // FitContext's
 };
 
 ModelRecord run_training(const TrainRun& run);

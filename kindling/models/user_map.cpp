@@ -120,11 +120,13 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
   }
   all.target_data = bpr_data(target);
   all.source_data = bpr_data(source);
-  FinishedDomains finished(context, {{"model", model},
-                                     {"options", options_to_json(options)},
-                                     {"seed", context.seed},
-                                     {"target", target.fingerprint()},
-                                     {"source", source.fingerprint()}});
+  Json identity = {{"model", model},
+                   {"options", options_to_json(options)},
+                   {"seed", context.seed},
+                   {"target", target.fingerprint()},
+                   {"source", source.fingerprint()}};
+  if (!context.validated_by.empty()) identity["validated_by"] = context.validated_by;
+  FinishedDomains finished(context, identity);
   const Rng root = Rng(context.seed).fork(model);
   all.target = start_factors(all.target_data, options, root.fork("target"));
   std::function<double()> check_target;

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "kindling/base/error.h"
+#include "kindling/models/recguru/batch.h"
 #include "kindling/models/recguru/net.h"
+#include "kindling/models/vectors.h"
 #include "kindling/nn/tensors.h"
 #include "tests/models/recguru_support.h"
 #include "tests/support/gradient_check.h"
@@ -243,6 +245,52 @@ TEST(RecGuruDecoder, RowsReadTheUserVectorOfTheirPart) {
   EXPECT_LT((mixed[0] - plain[0]).abs().max().item<double>(), 1e-6);
   EXPECT_LT((mixed - plain).narrow(0, 2, 3).abs().max().item<double>(), 1e-6);
   EXPECT_GT((mixed[1] - plain[1]).abs().max().item<double>(), 1e-3);
+}
+
+// The last event of a sequence, seen in training and asked for.
+TEST_F(RecGuru, AnswersBehindTheEmptyUserVectorAsItLearnt) {
+  OptionValues values = with(with(quick_guru(), "layers", "2"), "finetune_user", "past+empty");
+  const auto model = make_model("autorec", values);
+  FitContext context;
+  model->fit(task(), context);
+  recguru::Options options;
+  for (const auto& [name, value] : values) set_option(options, name, value);
+  recguru::Net net(options, recguru::Variant::kAutoRec, false, Rng(0));
+  net.eval();
+  nn::NamedTensors parameters;
+  torch::Tensor table;
+  const ModelState state = model->state();
+  for (const NamedTensor& saved : state) {
+    const torch::Tensor tensor = torch::tensor(saved.values).view(saved.shape);
+    (saved.name == "items" ? table : parameters.emplace_back(saved.name, tensor).second) = tensor;
+  }
+  nn::load_parameters(net, parameters);
+  const recguru::DomainData domain(target_);
+  const UserId user = 0;
+  const auto history = target_.history(user);
+  ASSERT_GT(history.size(), 2U);
+  const auto last = static_cast<std::int64_t>(history.size()) - 1;
+  recguru::PackedRows past;
+  std::vector<std::int64_t> parts;
+  for (std::uint64_t seed = 0; parts.empty() || parts[1] != last; ++seed) {
+    past = recguru::past_and_empty_rows(domain, std::vector<UserId>{user}, options.max_length,
+                                        nullptr, Rng(seed), parts);
+  }
+  recguru::PackedRows rows;
+  recguru::push_decoder(history, domain.items(), options.max_length, false, nullptr, rows);
+  const torch::NoGradGuard no_grad;
+  Rng unused(0);
+
+  const torch::Tensor h = net.user_vectors(recguru::kTarget, table, past, unused);
+  const torch::Tensor learnt = net.decode(net.recommender(), recguru::kTarget, table, rows, h,
+                                          recguru::lengths_of(past), unused, parts)[last];
+
+  const std::vector<Query> queries = {{history.first(static_cast<std::size_t>(last))}};
+  const auto& answering = dynamic_cast<const VectorRecommender&>(*model);
+  const Matrix answered = answering.user_vectors({&target_, nullptr}, queries);
+  for (std::int64_t c = 0; c < options.dim; ++c) {
+    EXPECT_NEAR(learnt[c].item<float>(), answered(0, static_cast<std::size_t>(c)), 1e-5F) << c;
+  }
 }
 
 TEST_F(RecGuru, UserDropoutIsOfFineTuningAlone) {

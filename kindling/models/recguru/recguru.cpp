@@ -182,21 +182,29 @@ class Model : public VectorRecommender {
   torch::Tensor vectors_of(std::span<const Query> queries) const {
     PackedRows encoder;
     PackedRows decoder;
+    // As in training [past+empty]: what comes before the answer reads the user vector of nobody.
+    const bool two_vectors = net().has_encoder() && options_.finetune_user == "past+empty";
+    std::vector<std::int64_t> parts;
+    if (two_vectors) parts.push_back(0);
     for (const Query& query : queries) {
       for (const Event& event : query.history) {
         if (event.item < items()) continue;
         throw Error(Kind::kBadInput,
                     fmt::format("a history holds item {}, the domain has {}", event.item, items()));
       }
+      if (two_vectors) push_encoder({}, items(), options_.max_length, nullptr, encoder);
       push_encoder(query.history, items(), options_.max_length, nullptr, encoder);
       push_decoder(query.history, items(), options_.max_length, true, nullptr, decoder);
+      if (!two_vectors) continue;
+      parts.push_back(decoder.rows() - 1);
+      parts.push_back(decoder.rows());
     }
     Rng unused(0);
     const torch::Tensor& table = tables_.of[kTarget];
     const torch::Tensor h =
         net().has_encoder() ? net().user_vectors(kTarget, table, encoder, unused) : torch::Tensor();
-    const torch::Tensor states =
-        net().decode(net().recommender(), kTarget, table, decoder, h, lengths_of(encoder), unused);
+    const torch::Tensor states = net().decode(net().recommender(), kTarget, table, decoder, h,
+                                              lengths_of(encoder), unused, parts);
     std::vector<std::int64_t> last;
     for (std::size_t q = 1; q < decoder.offsets.size(); ++q) {
       last.push_back(decoder.offsets[q] - 1);

@@ -11,6 +11,7 @@
 #include "kindling/base/hash.h"
 #include "kindling/base/log.h"
 #include "kindling/models/recguru/run_state.h"
+#include "kindling/models/recguru/trained.h"
 #include "kindling/train/checkpoint.h"
 
 namespace kindling::recguru {
@@ -31,6 +32,7 @@ class Run {
         root_(Rng(context.seed).fork(job.name)),
         steps_(options, job.variant, net, tables, job.source, *job.target, job.leaked,
                root_.fork("training")),
+        trained_(options, net, tables, job.source == nullptr ? nullptr : &steps_.critic()),
         start_(TrainClock::now()) {}
 
   Json run() {
@@ -42,57 +44,16 @@ class Run {
       if (state_.finished) break;
     }
     if (state_.finished) end_early();
-    if (!best_.empty() && options_.keep == "best") restore(best_, parameters());
+    if (!best_.empty() && options_.keep == "best") restore(best_, trained_.parameters());
     context_.history = state_.history;
     return facts();
   }
 
  private:
-  // ── what is trained ──
-  static train::Tensors tensors_of(const torch::nn::Module& module) {
-    train::Tensors all;
-    for (const auto& item : module.named_parameters()) all.emplace_back(item.key(), item.value());
-    return all;
-  }
-
-  train::Tensors parameters() const {
-    train::Tensors all = tensors_of(net_);
-    for (const int domain : {kSource, kTarget}) {
-      if (tables_.of[domain].defined()) {
-        all.emplace_back(kTableNames[domain], tables_.of[domain]);
-      }
-    }
-    return all;
-  }
-
-  train::Tensors critic_parameters() {
-    return job_.source == nullptr ? train::Tensors{} : tensors_of(steps_.critic());
-  }
-
-  std::unique_ptr<train::Optimizer> adam(double rate, double beta1, double beta2, double eps,
-                                         const train::Tensors& tensors) const {
-    std::vector<train::Parameter> parameters;
-    for (const auto& [name, tensor] : tensors) {
-      parameters.push_back({name, tensor, 0.0, options_.tables == "dense"});
-    }
-    return train::make_optimizer(
-        {.kind = "adam", .learning_rate = rate, .eps = eps, .beta1 = beta1, .beta2 = beta2},
-        parameters);
-  }
-
-  void make_optimizers() {
-    critic_optimizer_.reset();
-    if (state_.phase == 0) {
-      optimizer_ = adam(noam_rate(options_, state_.step), 0.9, 0.98, 1e-9, parameters());
-    }
-    if (state_.phase == 1) {
-      const double rate = options_.adversarial_rate * state_.slowed;
-      optimizer_ = adam(rate, 0.5, 0.9, 1e-8, parameters());
-      critic_optimizer_ = adam(rate, 0.5, 0.9, 1e-8, critic_parameters());
-    }
-    if (state_.phase == 2) {
-      optimizer_ = adam(options_.finetune_rate, 0.9, options_.finetune_beta2, 1e-8, parameters());
-    }
+  // The learning rate that the phase begins with.
+  double first_rate() const {
+    if (state_.phase == 0) return noam_rate(options_, state_.step);
+    return state_.phase == 1 ? options_.adversarial_rate * state_.slowed : options_.finetune_rate;
   }
 
   // ── phases ──
@@ -103,12 +64,28 @@ class Run {
   }
 
   void say_what_is_skipped() {
+    if (!job_.validate && options_.patience > 0) {
+      log_info(
+          "{}: without validation events nothing stops phase 3 early, its last state is kept "
+          "(--protocol leave-two-out has such events)",
+          job_.name);
+    }
     if (job_.variant != Variant::kRecGuru || options_.overlap_loss == "none") return;
     if (steps_.shared_users() == 0) {
-      log_warning("{}: no user is in both domains: the overlap loss is skipped", job_.name);
+      log_warning(
+          "{}: no user is in both domains: the overlap loss is skipped (under protocols other than "
+          "leave-two-out shared users leave the source)",
+          job_.name);
     } else {
       log_info("{}: {} users are in both domains", job_.name, steps_.shared_users());
     }
+  }
+
+  void say_what_never_came() const {
+    const double from = options_.popular_negatives_from * static_cast<double>(total_steps());
+    if (options_.popular_negatives_from >= 1.0 || static_cast<double>(state_.step) >= from) return;
+    log_info("{}: early stopping came before the popular negatives of step {:.0f} and later",
+             job_.name, from);
   }
 
   // Out of time before phase 3: the recommender is what phase 1 has made of its decoder, if it has.
@@ -130,24 +107,25 @@ class Run {
       net_.start_recommender_from_decoder();
     }
     state_.slowed = 1.0;
-    make_optimizers();
+    trained_.start(state_.phase, first_rate());
     good_.clear();
     state_.loss_sum = 0.0;
     // What pre-training has left may be better than all that fine-tuning makes of it.
-    if (state_.phase == 2 && job_.validate) validate();
+    // A run that was interrupted just here has asked before.
+    if (state_.phase == 2 && job_.validate && state_.best_hit_rate < 0.0) validate();
   }
 
   void run_phase() {
     Progress bar(fmt::format("{}: {}", job_.name, state_.phase_name()),
                  static_cast<std::uint64_t>(total_steps()));
     bar.set(static_cast<std::uint64_t>(state_.step));
-    if (state_.phase == 1 && good_.empty()) keep_good();
+    if (state_.phase == 1 && good_.empty()) good_.start(trained_.state());
     while (state_.step < total_steps() && !state_.finished) {
       if (context_.should_stop && context_.should_stop()) fail_interrupted();
       if (out_of_time()) {
         log_warning("{}: out of time in phase {}, step {}", job_.name, state_.phase_name(),
                     state_.step);
-        if (state_.phase < 2) save(good_);  // `finished` is of this run only
+        if (state_.phase < 2) save();  // `finished` is of this run only
         state_.finished = true;
         break;
       }
@@ -162,20 +140,23 @@ class Run {
       }
       if (state_.step % options_.checkpoint_every == 0 || state_.step == total_steps() ||
           state_.finished) {
-        if (state_.phase == 1) keep_good();
+        if (state_.phase == 1) good_.keep(trained_.state());
         save();
       }
       bar.step(1, note_);
     }
+    if (state_.phase == 1 && state_.step == total_steps() && !trained_.finite()) {
+      recover("norm of the weights", NAN);
+    }
   }
 
   void pretrain_step() {
-    const PretrainLoss loss = steps_.pretrain(state_.step, *optimizer_);
+    const PretrainLoss loss = steps_.pretrain(state_.step, trained_.optimizer());
     for (const int domain : {kSource, kTarget}) {
       require_finite(loss.reconstruction[domain], "reconstruction loss");
     }
-    optimizer_->set_learning_rate(noam_rate(options_, state_.step));
-    optimizer_->step();
+    trained_.optimizer().set_learning_rate(noam_rate(options_, state_.step));
+    trained_.optimizer().step();
     add_reconstruction(loss.reconstruction);
     note_ = fmt::format("loss {:.4f}", loss.reconstruction[kTarget]);
   }
@@ -186,14 +167,14 @@ class Run {
     for (std::int64_t k = 0; k < options_.critic_steps && options_.adversary != "none"; ++k) {
       critic = steps_.critic_step(state_.step, k);
       if (diverged(critic.loss)) return recover("critic loss", critic.loss);
-      critic_optimizer_->step();
+      trained_.critic_optimizer().step();
     }
-    const GeneratorLoss loss = steps_.generator_step(state_.step, *optimizer_);
+    const GeneratorLoss loss = steps_.generator_step(state_.step, trained_.optimizer());
     for (const double value :
          {loss.reconstruction[0], loss.reconstruction[1], loss.adversarial, loss.overlap}) {
       if (diverged(value)) return recover("loss of the model", value);
     }
-    optimizer_->step();
+    trained_.optimizer().step();
     add_reconstruction(loss.reconstruction);
     state_.add_point("wasserstein", critic.wasserstein);
     state_.add_point("critic", critic.loss);
@@ -209,9 +190,9 @@ class Run {
   void finetune_step() {
     const bool popular = static_cast<double>(state_.step) >=
                          options_.popular_negatives_from * static_cast<double>(total_steps());
-    const FinetuneLoss loss = steps_.finetune(state_.step, popular, *optimizer_);
+    const FinetuneLoss loss = steps_.finetune(state_.step, popular, trained_.optimizer());
     require_finite(loss.recommendation + loss.reconstruction, "loss");
-    optimizer_->step();
+    trained_.optimizer().step();
     state_.add_point("finetune", loss.recommendation);
     if (loss.reconstruction != 0.0)
       state_.add_point("finetune_reconstruction", loss.reconstruction);
@@ -225,7 +206,7 @@ class Run {
 
   void require_finite(double loss, const char* what) const {
     if (std::isfinite(loss)) return;
-    throw Error(Kind::kBadOption,
+    throw Error(Kind::kDiverged,
                 fmt::format("training diverged: the {} is {} in phase {}, step {}{}", what, loss,
                             state_.phase_name(), state_.step + 1,
                             context_.checkpoint.empty()
@@ -234,41 +215,18 @@ class Run {
                 {}, "lower pretrain_rate or finetune_rate, or raise warmup");
   }
 
-  void keep_good() { good_ = copies(trained()); }
-
-  // Everything that phase 2 changes.
-  train::Tensors trained() {
-    train::Tensors all = with_prefix("net/", parameters());
-    append(all, with_prefix("critic/", critic_parameters()));
-    append(all, with_prefix("optimizer/", optimizer_->state()));
-    if (!critic_optimizer_) return all;
-    append(all, with_prefix("critic_optimizer/", critic_optimizer_->state()));
-    return all;
-  }
-
   bool recover(const char* what, double value) {
     ++state_.divergences;
     state_.slowed *= 0.5;
-    make_optimizers();  // forgets the gradients of the step that failed
-    restore_trained(good_);
-    for (const auto& [name, parameter] : parameters()) {
-      torch::Tensor same = parameter;
-      same.mutable_grad() = torch::Tensor();
-    }
+    trained_.start(state_.phase, first_rate());  // forgets the gradients of the step that failed
+    trained_.restore(good_.last(), context_.checkpoint);
+    good_.forget_later();
     log_warning(
         "{}: the {} is {} in step {} of the adversarial phase: the last good state is "
         "restored, the rate halved to {:.2g}{}",
         job_.name, what, value, state_.step + 1, options_.adversarial_rate * state_.slowed,
         state_.divergences < kMostDivergences ? "" : "; the phase ends here");
     return state_.divergences < kMostDivergences;
-  }
-
-  void restore_trained(const train::Tensors& state) {
-    restore(of_prefix("net/", state), parameters(), context_.checkpoint);
-    restore(of_prefix("critic/", state), critic_parameters(), context_.checkpoint);
-    optimizer_->load_state(of_prefix("optimizer/", state));
-    if (!critic_optimizer_) return;
-    critic_optimizer_->load_state(of_prefix("critic_optimizer/", state));
   }
 
   double validate() {
@@ -278,7 +236,7 @@ class Run {
     if (hit_rate > state_.best_hit_rate) {
       state_.best_hit_rate = hit_rate;
       state_.best_step = state_.step;
-      best_ = copies(parameters());
+      best_ = copies(trained_.parameters());
     }
     return hit_rate;
   }
@@ -291,13 +249,14 @@ class Run {
     record.epoch = static_cast<std::int64_t>(state_.history.size()) + 1;
     record.train_loss = state_.loss_sum / static_cast<double>(steps);
     record.seconds = seconds();
-    record.learning_rate = optimizer_->learning_rate();
+    record.learning_rate = trained_.optimizer().learning_rate();
     state_.loss_sum = 0.0;
     if (job_.validate) {
       record.validation_hr = validate();
       record.validation_loss = 1.0 - *record.validation_hr;
       const std::int64_t waited = (state_.step - state_.best_step) / options_.evaluate_every;
       state_.finished = options_.patience > 0 && waited >= options_.patience;
+      if (state_.finished) say_what_never_came();
     }
     state_.history.push_back(record);
     if (context_.on_epoch) context_.on_epoch(record);
@@ -327,7 +286,7 @@ class Run {
 
   // The hint says how to go on: nothing may be lost. The last good state may be some steps older.
   [[noreturn]] void fail_interrupted() {
-    save(good_);
+    save();
     throw Error(
         Kind::kIo,
         fmt::format("interrupted in phase {}, step {}", state_.phase_name(), state_.step + 1), {},
@@ -341,15 +300,16 @@ class Run {
     facts["seed"] = context_.seed;
     facts["target"] = job_.target->fingerprint();
     if (job_.source != nullptr) facts["source"] = job_.source->fingerprint();
+    if (!context_.validated_by.empty()) facts["validated_by"] = context_.validated_by;
     return sha256(facts.dump());
   }
 
-  void save(const train::Tensors& good = {}) {
+  void save() {
     if (context_.checkpoint.empty()) return;
     train::Checkpoint checkpoint;
-    checkpoint.tensors = trained();
+    checkpoint.tensors = trained_.state();
     append(checkpoint.tensors, with_prefix("best/", best_));
-    append(checkpoint.tensors, with_prefix("good/", good));
+    good_.save(checkpoint.tensors);
     state_.seconds = seconds();
     checkpoint.facts["identity"] = identity();
     checkpoint.facts["state"] = to_json(state_);
@@ -366,10 +326,10 @@ class Run {
     }
     state_ = run_state_from_json(checkpoint->facts.value("state", Json()), context_.checkpoint);
     seconds_before_ = state_.seconds;
-    make_optimizers();
-    restore_trained(checkpoint->tensors);
+    trained_.start(state_.phase, first_rate());
+    trained_.restore(checkpoint->tensors, context_.checkpoint);
     best_ = of_prefix("best/", checkpoint->tensors);
-    good_ = of_prefix("good/", checkpoint->tensors);
+    good_.load(checkpoint->tensors);
     log_info("{}: resumed in phase {} after step {}", job_.name, state_.phase_name(), state_.step);
   }
 
@@ -380,12 +340,11 @@ class Run {
   FitContext& context_;
   Rng root_;
   Steps steps_;
+  Trained trained_;
   TrainClock::time_point start_;
   double seconds_before_ = 0.0;
-  std::unique_ptr<train::Optimizer> optimizer_;
-  std::unique_ptr<train::Optimizer> critic_optimizer_;
   RunState state_;
-  train::Tensors good_;  // last good state of phase 2
+  GoodStates good_;      // of phase 2
   train::Tensors best_;  // by validation
   std::string note_;
 };

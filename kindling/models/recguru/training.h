@@ -3,9 +3,10 @@
 //
 // A resumed run ends bit for bit where an uninterrupted one does: all random streams follow from
 // (seed, phase, step).
-// Errors: Error{kBadOption} when phase 1 or 3 diverges or a checkpoint belongs to another run:
-//         the last one stays. Error{kIo} when should_stop says so: the checkpoint then holds all
-//         that was done.
+// Errors: Error{kDiverged} from phase 1 or 3, Error{kBadOption} when a checkpoint belongs to
+// another
+//         run: the last one stays. Error{kIo} when should_stop says so: the checkpoint then holds
+//         all that was done.
 #pragma once
 
 #include <functional>
