@@ -73,7 +73,7 @@ void add_adapt(CLI::App& app, Common& common) {
   add_reading(*verb, *run);
   verb->add_option("--name", run->name, "name of the scenario; default: the file's");
   verb->add_option("--seed", run->seed, "seed of batches and stopping")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_option("--out", run->out, "directory of the adapted recommender")->required();
   verb->add_flag("--force", run->force, "replace an existing directory");

@@ -53,7 +53,7 @@ void add_candidates(CLI::App& app, Common& common) {
   verb->add_option("--draw", arguments->draw, "popularity:N or uniform:N [R12]")
       ->capture_default_str();
   verb->add_option("--seed", arguments->seed, "seed of the lists")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_flag("--released", arguments->released,
                  "as RecGURU's code draws: with repeats, the validation item not kept out [R12]");

@@ -136,6 +136,7 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "time-split, leave-last-out, leave-two-out, mind-day or mind-week");
   verb->add_option("--k", arguments->cutoffs,
                    "cut-offs of the metrics; default 10,20; leave-two-out: 5,10,20")
+      ->check(whole_number())
       ->delimiter(',');
   verb->add_option(
       "--candidates", arguments->candidates,
@@ -147,7 +148,7 @@ void add_evaluate(CLI::App& app, Common& common) {
           "and full beside popularity's")
       ->delimiter(',');
   verb->add_option("--candidate-seed", options.candidates.seed, "seed of the lists")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_flag("--released-candidates", options.candidates.released,
                  "lists as RecGURU's code draws them: with repeats, see the documentation [R12]");
@@ -155,8 +156,11 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   add_few_shot(*verb, arguments->few_shot, true);
   verb->add_option("--set", arguments->settings, "key=value, see `kindling models --describe`");
-  verb->add_option("--seed", run.seed, "first seed")->check(not_negative())->capture_default_str();
-  verb->add_option("--seeds", run.seeds, "number of seeds; mean and sd are given");
+  verb->add_option("--seed", run.seed, "first seed")->check(whole_number())->capture_default_str();
+  verb->add_option(
+      "--seeds", run.seeds,
+      "number of seeds; mean and sd of the metrics are given, slices and --per-query of the "
+      "first");
   verb->add_flag("--mask-seen", options.mask_seen, "items of the history are no candidates");
   verb->add_flag("--mean-over-users", options.mean_over_users, "instead of over interactions");
   verb->add_option("--context", options.context,
@@ -171,7 +175,7 @@ void add_evaluate(CLI::App& app, Common& common) {
   verb->add_option("--max-queries", options.max_queries,
                    "ask the first so many queries only, in the order of the users; 0: all. "
                    "RecGURU's code asks 2048 users [R15]")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_option("--per-query", run.per_query, "write the rank of every query to this file");
   verb->add_option("--compare", run.compare, "paired bootstrap against such a file");

@@ -79,9 +79,9 @@ void run_verb(Arguments arguments, const Common& common) {
   }
   for (const Json& one : document.value("again", Json::array())) {
     if (one["same"].get<bool>()) continue;
-    throw Error(Kind::kInternal, "a cell did not give the same numbers again",
-                one["cell"].get<std::string>(),
-                "made by other libraries, another processor or an earlier build?");
+    throw FailedCheck(Kind::kInternal, "a cell did not give the same numbers again",
+                      one["cell"].get<std::string>(),
+                      "made by other libraries, another processor or an earlier build?");
   }
   const std::size_t failed = document["failed"].size();
   if (failed > 0) {
@@ -110,7 +110,7 @@ void add_experiment(CLI::App& app, Common& common) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   verb->add_option("--minutes", run.minutes, "start no cell after this time; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+      ->check(minutes());
   verb->add_option("--only", run.only,
                    "run only the cells whose names fit one of these patterns, such as "
                    "'*.bert4rec.*' or '*.0'; a name is pair.encoder.row[.step].seed")

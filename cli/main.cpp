@@ -1,6 +1,9 @@
 // The `kindling` program: a table of verbs, and the one place where errors become exit codes.
+#include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <exception>
+#include <limits>
 #include <new>
 #include <string_view>
 #include <vector>
@@ -12,6 +15,7 @@
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
 #include "kindling/base/parallel.h"
+#include "kindling/base/text.h"
 
 namespace kindling::cli {
 
@@ -19,6 +23,7 @@ namespace {
 
 constexpr int kUserMistake = 2;
 constexpr int kFailure = 1;
+constexpr int kFailedCheck = 3;
 
 using AddVerb = void (*)(CLI::App&, Common&);
 // One line a verb.
@@ -30,6 +35,12 @@ const std::vector<AddVerb> kVerbs = {add_import,   add_inspect,   add_overlap, a
 int report_error(const std::string& text, int code) {
   fmt::print(stderr, "kindling: {}\n", text);
   return code;
+}
+
+// What is printed may still lie in a buffer, and the disk behind it be full.
+int finish_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+  return report_error("cannot write to stdout", kFailure);
 }
 
 }  // namespace
@@ -46,11 +57,24 @@ void add_common(CLI::App& verb, Common& common) {
   });
 }
 
-CLI::Validator not_negative() {
+CLI::Validator whole_number() {
   return {[](std::string& text) {
-            return text.find('-') != std::string::npos
-                       ? fmt::format("must not be negative, is {}", text)
-                       : std::string();
+            const bool plain = !text.empty() && text.find_first_not_of("0123456789") == text.npos &&
+                               (text == "0" || text.front() != '0');
+            return plain && to_int(text)
+                       ? std::string()
+                       : fmt::format("must be a whole number from 0 to {}, is {}",
+                                     std::numeric_limits<std::int64_t>::max(), quote(text));
+          },
+          ""};
+}
+
+CLI::Validator minutes() {
+  return {[](std::string& text) {
+            const auto value = to_double(text);
+            return value && std::isfinite(*value) && *value >= 0.0
+                       ? std::string()
+                       : fmt::format("must be a number of minutes, 0 or more, is {}", quote(text));
           },
           ""};
 }
@@ -80,11 +104,13 @@ int run(int argc, char** argv) {
   for (const AddVerb add : kVerbs) add(app, common);
   try {
     app.parse(argc, argv);
-    return 0;
+    return finish_output();
   } catch (const CLI::ParseError& error) {
     // CLI11 signals --help and --version by exceptions of code 0.
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) return app.exit(error) + finish_output();
     return report_error(explain(app, error).what(), kUserMistake);
+  } catch (const FailedCheck& error) {
+    return report_error(error.what(), kFailedCheck);
   } catch (const Error& error) {
     return report_error(error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {

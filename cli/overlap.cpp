@@ -82,7 +82,7 @@ void add_overlap(CLI::App& app, Common& common) {
       ->check(CLI::IsMember({"random", "alternate"}))
       ->capture_default_str();
   verb->add_option("--seed", arguments->seed, "who stays")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_option("--out-a", arguments->out_first, "dataset directory to make of A")->required();
   verb->add_option("--out-b", arguments->out_second, "dataset directory to make of B")->required();

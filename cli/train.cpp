@@ -58,6 +58,8 @@ Json curve_of(const ModelRecord& record) {
                      {"learning_rate", epoch.learning_rate}});
     if (!std::isnan(epoch.validation_loss)) {
       curve.back()["validation_loss"] = epoch.validation_loss;
+    }
+    if (!std::isnan(epoch.validation_ndcg)) {
       curve.back()["validation_ndcg@20"] = epoch.validation_ndcg;
     }
     if (epoch.validation_hr) curve.back()["validation_hr@10"] = *epoch.validation_hr;
@@ -119,6 +121,8 @@ void run_train(TrainArguments arguments, const Common& common) {
     options.protocol = run.protocol;
     options.candidates = parse_candidates(arguments.candidates);
     options.collapse = arguments.collapse;
+    run.validated_by = fmt::format("{}, seed {}, collapse {}", name_of(options.candidates),
+                                   options.candidates.seed, options.collapse);
     run.make_validator = [options](const Domain& target, const TargetSplit& split) {
       return make_validator(target, split, options);
     };
@@ -175,13 +179,13 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("--options", arguments->options_file, "JSON file of options");
   verb->add_option("--out", run.out, "model directory to write")->required();
   verb->add_option("--seed", run.seed, "seed of every random number")
-      ->check(not_negative())
+      ->check(whole_number())
       ->capture_default_str();
   verb->add_option("--device", run.device, "cpu or cuda")->capture_default_str();
   verb->add_flag("--resume", run.resume, "go on from the checkpoint in OUT.ckpt");
   verb->add_flag("--force", run.force, "replace an existing model directory");
   verb->add_option("--max-minutes", run.max_minutes, "stop after this time; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+      ->check(minutes());
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_train(*arguments, common); });
 }

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "kindling/base/error.h"
 #include "kindling/base/json.h"
 #include "kindling/models/registry.h"
 
@@ -25,8 +26,16 @@ void add_common(CLI::App& verb, Common& common);
 // Errors: kBadOption for one without a key or without '='.
 OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag);
 
-// For unsigned options, which would take "-1" for a huge number.
-CLI::Validator not_negative();
+// A result that fails its own check: exit code 3.
+class FailedCheck : public Error {
+ public:
+  using Error::Error;
+};
+
+// A whole number from 0 on, written plainly: "-1" and what does not fit would become other numbers.
+CLI::Validator whole_number();
+// A finite number from 0 on.
+CLI::Validator minutes();
 
 // One JSON document on stdout; nothing else may be printed there under --json.
 void print_json(const Json& document);

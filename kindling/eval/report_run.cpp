@@ -90,7 +90,8 @@ ReportTable read_table(const Json& table, const std::string& directory, const st
   return result;
 }
 
-CurvePoint read_point(const Json& record, const std::string& place) {
+CurvePoint read_point(Json record, const std::string& place) {
+  if (record.value("validation_ndcg", Json()).is_null()) record.erase("validation_ndcg");
   return {.epoch = json_get<double>(record, "epoch", place),
           .train_loss = json_get_or<double>(record, "train_loss", NAN, place),
           .validation_loss = json_get_or<double>(record, "validation_loss", NAN, place),

@@ -28,10 +28,9 @@ Json history_to_json(const std::vector<EpochRecord>& history) {
                    {"train_loss", epoch.train_loss},
                    {"seconds", epoch.seconds},
                    {"learning_rate", epoch.learning_rate}});
-    if (!std::isnan(epoch.validation_loss)) {
-      all.back()["validation_loss"] = epoch.validation_loss;
-      all.back()["validation_ndcg"] = epoch.validation_ndcg;
-    }
+    // JSON has no NaN.
+    if (!std::isnan(epoch.validation_loss)) all.back()["validation_loss"] = epoch.validation_loss;
+    if (!std::isnan(epoch.validation_ndcg)) all.back()["validation_ndcg"] = epoch.validation_ndcg;
     if (epoch.validation_hr) all.back()["validation_hr@10"] = *epoch.validation_hr;
   }
   return all;
@@ -44,7 +43,10 @@ std::vector<EpochRecord> history_from_json(const Json& all, const std::string& p
     record.epoch = json_get<std::int64_t>(epoch, "epoch", place);
     record.train_loss = json_get<double>(epoch, "train_loss", place);
     record.validation_loss = json_get_or<double>(epoch, "validation_loss", NAN, place);
-    record.validation_ndcg = json_get_or<double>(epoch, "validation_ndcg", NAN, place);
+    // Models of RecGURU were once written with null.
+    if (!epoch.value("validation_ndcg", Json()).is_null()) {
+      record.validation_ndcg = json_get<double>(epoch, "validation_ndcg", place);
+    }
     record.seconds = json_get<double>(epoch, "seconds", place);
     record.learning_rate = json_get<double>(epoch, "learning_rate", place);
     if (epoch.contains("validation_hr@10")) {
@@ -86,6 +88,9 @@ ModelRecord record_from_json(const Json& config, const std::string& place) {
     record.options.emplace_back(name, options_detail::text_of(value));
   }
   record.data = json_get<Json>(config, "data", place);
+  if (!record.data.is_object() || !record.data.value("role", Json("")).is_string()) {
+    throw Error(Kind::kCorrupt, "\"data\" does not describe a domain", place);
+  }
   record.details = json_get<Json>(config, "details", place);
   record.metrics = json_get<Json>(config, "metrics", place);
   record.history = history_from_json(json_get<Json>(config, "history", place), place);
@@ -186,7 +191,7 @@ void check_finite(const ModelState& state) {
     for (const float value : tensor.values) {
       if (std::isfinite(value)) continue;
       throw Error(
-          Kind::kBadOption,
+          Kind::kDiverged,
           fmt::format("training diverged: a value of tensor {} is {}", quote(tensor.name), value),
           {}, "lower the step sizes; check the scale of the vectors");
     }

@@ -128,9 +128,26 @@ TEST(Program, RefusesNegativeSeedsAndCounts) {
   const Outcome seed = run_kindling({"train", "pop", "--seed", "-1", "--out", "/tmp/never-made"});
   EXPECT_EQ(seed.code, kUserMistake);
   EXPECT_THAT(seed.err, HasSubstr("--seed"));
+  for (const char* number : {"99999999999999999999", "010", "1e3"}) {
+    const Outcome odd =
+        run_kindling({"train", "pop", "--seed", number, "--out", "/tmp/never-made"});
+    EXPECT_EQ(odd.code, kUserMistake) << number;
+    EXPECT_THAT(odd.err, HasSubstr(number));
+  }
+  EXPECT_EQ(run_kindling({"experiment", "smoke", "--minutes", "nan"}).code, kUserMistake);
   const Outcome count = run_kindling({"recommend", "pop", "--k", "-5"});
   EXPECT_EQ(count.code, kUserMistake);
   EXPECT_THAT(count.err, HasSubstr("--k"));
+}
+
+TEST(Program, SaysWhenItsOutputCannotBeWritten) {
+  const std::string call = std::string(KINDLING_PROGRAM) + " models --json 2>&1 > /dev/full";
+  std::FILE* pipe = popen(call.c_str(), "r");
+  ASSERT_NE(pipe, nullptr);
+  char line[200] = "";
+  EXPECT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+  EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 1);
+  EXPECT_THAT(line, HasSubstr("stdout"));
 }
 
 TEST(Program, PrintsOneJsonDocumentOfModels) {

@@ -99,6 +99,34 @@ TEST_F(TwoDomains, TrainsOnBothTrainPartsAndKeepsSharedUsers) {
   EXPECT_EQ(result["queries"], 60);
 }
 
+// README's commands, small: what was trained is evaluated, asked for items and drawn.
+TEST_F(TwoDomains, AModelThatWasValidatedIsLoadedAgain) {
+  const std::vector<std::string> small = {"dim=8",
+                                          "heads=1",
+                                          "layers=1",
+                                          "hidden=8",
+                                          "pretrain_steps=4",
+                                          "adversarial_steps=2",
+                                          "finetune_steps=6",
+                                          "evaluate_every=2"};
+  for (const char* model : {"recguru", "autorec", "seqrec"}) {
+    std::vector<std::string> call = {"train",        model,           "--target", at("b"),
+                                     "--protocol",   "leave-two-out", "--out",    at(model),
+                                     "--candidates", "popularity:20", "--json"};
+    if (std::string(model) == "recguru") call.insert(call.end(), {"--source", at("a")});
+    for (const std::string& setting : small) call.insert(call.end(), {"--set", setting});
+    const Json trained = done(run_kindling(call));
+    EXPECT_TRUE(trained["metrics"].contains("validation_hr@10"));
+
+    const Json result =
+        done(run_kindling({"evaluate", at(model), "--target", at("b"), "--protocol",
+                           "leave-two-out", "--candidates", "popularity:20", "--json"}));
+    EXPECT_EQ(result["queries"], 60);
+    EXPECT_EQ(run_kindling({"recommend", at(model), "--items", at("b"), "--k", "3"}).code, 0);
+    EXPECT_EQ(run_kindling({"report", at(model), "--out", at("page.html")}).code, 0);
+  }
+}
+
 TEST_F(TwoDomains, KeepsOrRemovesTheSharedUsersAsAsked) {
   const auto learnt = [&](const std::string& removed) {
     const Json trained = done(

@@ -126,7 +126,7 @@ TEST_F(ModelStore, DivergedWeightsAreRefusedAndNothingIsWritten) {
     save_model_files(state, record_, "a paper", folder_.file("diverged"), false);
     FAIL() << "save_model_files took it";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kBadOption);
+    EXPECT_EQ(error.kind(), Kind::kDiverged);
     EXPECT_NE(std::string(error.what()).find("'omega' is inf"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(std::filesystem::exists(folder_.file("diverged")));
