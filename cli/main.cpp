@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -80,7 +81,11 @@ CLI::Validator minutes() {
 }
 
 void print_json(const Json& document) {
-  fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+  try {
+    fmt::print("{}\n", document.dump(2, ' ', false, Json::error_handler_t::replace));
+  } catch (const std::system_error& error) {
+    throw Error(Kind::kIo, error.code().message(), "stdout");
+  }
 }
 
 OptionValues parse_settings(const std::vector<std::string>& settings, const std::string& flag) {

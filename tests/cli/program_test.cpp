@@ -1,4 +1,5 @@
 // What every verb promises: help, exit codes, JSON alone on stdout, no stack traces.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -141,13 +142,13 @@ TEST(Program, RefusesNegativeSeedsAndCounts) {
 }
 
 TEST(Program, SaysWhenItsOutputCannotBeWritten) {
-  const std::string call = std::string(KINDLING_PROGRAM) + " models --json 2>&1 > /dev/full";
-  std::FILE* pipe = popen(call.c_str(), "r");
-  ASSERT_NE(pipe, nullptr);
-  char line[200] = "";
-  EXPECT_NE(std::fgets(line, sizeof line, pipe), nullptr);
-  EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 1);
-  EXPECT_THAT(line, HasSubstr("stdout"));
+  for (const char* verb : {"--version", "models --json"}) {
+    const std::string call = fmt::format("{} {} > /dev/full", KINDLING_PROGRAM, verb);
+    const Outcome outcome = testing::Process({"/bin/sh", "-c", call}).wait();
+
+    EXPECT_EQ(outcome.code, 1) << verb;
+    EXPECT_THAT(outcome.err, HasSubstr("stdout")) << verb;
+  }
 }
 
 TEST(Program, PrintsOneJsonDocumentOfModels) {
