@@ -115,6 +115,18 @@ TargetSplit split_leave_two_out(const Dataset& target) {
   return split;
 }
 
+void thin_train(TargetSplit& split, Dataset part) {
+  check(part.user_count() == split.train.user_count() &&
+            part.item_count() == split.train.item_count(),
+        "a thinned train part must keep its ids");
+  std::vector<std::size_t> whole(part.user_count());
+  for (UserId user = 0; user < part.user_count(); ++user) {
+    whole[user] = split.events_before(user);
+  }
+  split.whole = std::move(whole);
+  split.train = std::move(part);
+}
+
 std::vector<std::vector<ItemId>> items_of(const Dataset& data,
                                           const std::vector<TestEvent>& tests) {
   std::vector<std::vector<ItemId>> items(data.user_count());

@@ -34,7 +34,17 @@ struct TargetSplit {
   std::vector<TestEvent> tests;       // by user, then position
   std::vector<TestEvent> validation;  // the same, between train and tests; empty in most protocols
   std::optional<std::int64_t> time;   // t_s: train is time <= t_s; nothing for order-only splits
+  std::vector<std::size_t> whole;     // [users] events of a train part that was thinned, else empty
+
+  // How many of a user's events come before the split.
+  std::size_t events_before(UserId user) const {
+    return whole.empty() ? train.history(user).size() : whole[user];
+  }
 };
+
+// Puts a part of the train events, of the same ids, in the place of all. Which events are asked
+// for, and what is known before them, stays.
+void thin_train(TargetSplit& split, Dataset part);
 
 // t_s such that `train_share` of the interactions have time <= t_s; test is everything later.
 TargetSplit split_by_time(const Dataset& target, double train_share = 0.8);

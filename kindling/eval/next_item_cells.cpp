@@ -147,7 +147,8 @@ class IncrementalCells final : public ZeroShotCells {
     open_next_item_cell(task, cell);
     // The sets of one seed are nested, and the same for every model.
     const Rng rng = Rng(task.seed).fork("incremental");
-    cell.data.split->train = first_interactions(cell.data.split->train, settings.interactions, rng);
+    TargetSplit& split = *cell.data.split;
+    thin_train(split, first_interactions(split.train, settings.interactions, rng));
     fit_next_item_cell(task, cell);
     CellResult result = evaluate_next_item_cell(cell);
     result.more["interactions"] = cell.data.split->train.event_count();

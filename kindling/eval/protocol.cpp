@@ -173,7 +173,7 @@ Prepared prepare(const Dataset& target, const TargetSplit& split,
       ++prepared.repeats_left_out;
       continue;
     }
-    const std::size_t known = split.train.history(test.user).size();
+    const std::size_t known = split.events_before(test.user);
     if (context == "train") before = before.first(known);
     if (context == "test") before = before.subspan(known);
     if (options.collapse != "off") {

@@ -55,6 +55,14 @@ TEST(Evaluate, GivesAllEarlierEventsAsContext) {
   EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, split, options).queries[1].history, 4U);
   options.context = "test";
   EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, split, options).queries[1].history, 0U);
+  options.context = "train";
+  EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, split, options).queries[1].history, 4U);
+  // A model that learns from less is asked the same.
+  TargetSplit thin = make_split(shop, options);
+  thin_train(thin, events_until(thin.train, 0));
+  EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, thin, options).queries[1].history, 4U);
+  options.context = "test";
+  EXPECT_EQ(evaluate(falling(), {&shop, nullptr}, thin, options).queries[1].history, 0U);
   options.context = "never";
   EXPECT_THROW(evaluate(falling(), {&shop, nullptr}, split, options), Error);
 }
