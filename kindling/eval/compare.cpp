@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr const char* kHeader = "user\tposition\titem\trank\trank_unseen";
 constexpr std::size_t kColumns = 5;
+constexpr std::size_t kResamples = 2000;
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 32U;
 
 SavedQuery parse_query(const LineReader& lines) {
@@ -38,9 +40,10 @@ SavedQuery parse_query(const LineReader& lines) {
 }
 
 // The results of both sides, added up for each user: a row holds the seeds of a, those of b, and
-// how many queries the user has.
+// how many queries the user has. For a mean over users it holds the user's means, and 1.
 struct Clusters {
-  Clusters(const SeedValues& a, const SeedValues& b, std::span<const std::uint32_t> users) {
+  Clusters(const SeedValues& a, const SeedValues& b, std::span<const std::uint32_t> users,
+           MeanOver mean_over) {
     check_lists(a, b, users);
     queries = a.front().size();
     columns = a.size() + b.size() + 1;
@@ -56,6 +59,11 @@ struct Clusters {
         for (const auto& seed : *side) *at++ += seed[q];
       }
       *at += 1.0;
+    }
+    if (mean_over == MeanOver::kQueries) return;
+    for (auto row = sums.begin(); row != sums.end(); row += static_cast<std::ptrdiff_t>(columns)) {
+      const double own = row[static_cast<std::ptrdiff_t>(columns) - 1];
+      for (std::size_t c = 0; c < columns; ++c) row[static_cast<std::ptrdiff_t>(c)] /= own;
     }
   }
 
@@ -85,7 +93,7 @@ struct Clusters {
     const double* from = sums.data() + row * columns;
     for (std::size_t c = 0; c < columns; ++c) total[c] += from[c];
   }
-  // Of the means over queries.
+  // Of the means over queries, or users.
   double difference(const std::vector<double>& total, const std::vector<double>& a,
                     const std::vector<double>& b) const {
     double sum = 0.0;
@@ -146,8 +154,8 @@ Comparison compare_paired(std::span<const double> a, std::span<const double> b, 
 
 Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
                          std::span<const std::uint32_t> users, const Rng& rng,
-                         std::size_t resamples) {
-  const Clusters clusters(a, b, users);
+                         std::size_t resamples, MeanOver mean_over) {
+  const Clusters clusters(a, b, users, mean_over);
   Comparison result;
   result.pairs = clusters.queries;
   result.difference =
@@ -196,19 +204,19 @@ std::vector<SavedQuery> load_queries(const std::string& path) {
   return queries;
 }
 
-Comparison compare_with_saved(const Evaluation& evaluation, const Dataset& target,
-                              const std::string& path, const std::string& metric, const Rng& rng) {
+SavedComparison::SavedComparison(const Evaluation& first, const Dataset& target,
+                                 const std::string& path, std::string metric)
+    : metric_(std::move(metric)),
+      mean_over_(first.options.mean_over_users ? MeanOver::kUsers : MeanOver::kQueries) {
   const std::vector<SavedQuery> saved = load_queries(path);
-  if (saved.size() != evaluation.queries.size()) {
-    throw Error(Kind::kBadInput,
-                fmt::format("holds {} queries, this evaluation has {}", saved.size(),
-                            evaluation.queries.size()),
-                path, "compare runs of the same target and protocol");
+  if (saved.size() != first.queries.size()) {
+    throw Error(
+        Kind::kBadInput,
+        fmt::format("holds {} queries, this evaluation has {}", saved.size(), first.queries.size()),
+        path, "compare runs of the same target and protocol");
   }
-  std::vector<double> theirs;
-  std::vector<std::uint32_t> users;
   for (std::size_t q = 0; q < saved.size(); ++q) {
-    const QueryResult& mine = evaluation.queries[q];
+    const QueryResult& mine = first.queries[q];
     if (saved[q].user != target.user_ids().name(mine.user) || saved[q].position != mine.position ||
         saved[q].item != target.item_ids().name(mine.target)) {
       throw Error(Kind::kBadInput,
@@ -217,11 +225,18 @@ Comparison compare_with_saved(const Evaluation& evaluation, const Dataset& targe
                   at_line(path, static_cast<std::int64_t>(q) + 2),
                   "compare runs of the same target and protocol");
     }
-    theirs.push_back(metric_value(
-        metric, evaluation.options.mask_seen ? saved[q].ranks.rank_unseen : saved[q].ranks.rank));
-    users.push_back(mine.user);
+    theirs_.push_back(metric_value(
+        metric_, first.options.mask_seen ? saved[q].ranks.rank_unseen : saved[q].ranks.rank));
+    users_.push_back(mine.user);
   }
-  return compare_seeds({evaluation.values(metric)}, {theirs}, users, rng);
+}
+
+void SavedComparison::add(const Evaluation& evaluation) {
+  ours_.push_back(evaluation.values(metric_));
+}
+
+Comparison SavedComparison::result(const Rng& rng) const {
+  return compare_seeds(ours_, {theirs_}, users_, rng, kResamples, mean_over_);
 }
 
 }  // namespace kindling

@@ -8,7 +8,8 @@
 // The bootstrap draws users with all their queries, and the seeds of either side, with replacement
 // and asks how often the difference changes sign: what it tells apart would be told apart with
 // other users and other seeds. The seeds of a side are few: their weights are spread by √(n/(n−1)),
-// so that their variance is not underestimated. Deterministic for a seed.
+// so that their variance is not underestimated. With MeanOver::kUsers a user's queries count as
+// one, their mean, as under `mean_over_users`. Deterministic for a seed.
 // Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16; Rao & Wu,
 // Resampling Inference with Complex Survey Data, JASA 1988 (few units, rescaled).
 #pragma once
@@ -49,9 +50,10 @@ Comparison compare_paired(std::span<const double> a, std::span<const double> b, 
 // (empty: every query is somebody else's). One list stands for itself, it is not drawn.
 // Errors: Error{kBadInput} when the lists are not equally long or there are none.
 using SeedValues = std::vector<std::vector<double>>;
+enum class MeanOver { kQueries, kUsers };
 Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
                          std::span<const std::uint32_t> users, const Rng& rng,
-                         std::size_t resamples = 2000);
+                         std::size_t resamples = 2000, MeanOver mean_over = MeanOver::kQueries);
 
 // Results of every query of a run, for later comparison: a tab-separated file with the columns
 // user, position, item, rank, rank_unseen and one line a query.
@@ -65,9 +67,24 @@ void save_queries(const Evaluation& evaluation, const Dataset& target, const std
 // Errors: Error{kBadInput} with file and line for anything that save_queries does not write.
 std::vector<SavedQuery> load_queries(const std::string& path);
 
-// `evaluation` against a saved run, by one metric ("ndcg@20"), query by query. Errors:
-// Error{kBadInput} when the two did not ask the same queries.
-Comparison compare_with_saved(const Evaluation& evaluation, const Dataset& target,
-                              const std::string& path, const std::string& metric, const Rng& rng);
+// One evaluation, or one for each seed, against a saved run by a metric ("ndcg@20"), query by
+// query.
+class SavedComparison {
+ public:
+  // `first` says which queries are asked and how means are taken. Errors: Error{kBadInput} when
+  // the saved run did not ask the same.
+  SavedComparison(const Evaluation& first, const Dataset& target, const std::string& path,
+                  std::string metric);
+  // One more seed, `first` too.
+  void add(const Evaluation& evaluation);
+  Comparison result(const Rng& rng) const;
+
+ private:
+  std::string metric_;
+  MeanOver mean_over_;
+  std::vector<std::uint32_t> users_;
+  SeedValues ours_;
+  std::vector<double> theirs_;
+};
 
 }  // namespace kindling

@@ -1,7 +1,9 @@
 #include "kindling/eval/evaluate_run.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -125,6 +127,33 @@ void check_protocol(const EvaluateRun& run, const OpenedModel& opened) {
       run.model, fmt::format("evaluate it with --protocol {}", trained));
 }
 
+// A source may know what came after the moment at which the target is cut, or hold its users.
+void add_source_alarms(const EvaluateRun& run, const OpenedModel& opened, const Dataset& target,
+                       const TargetSplit& split, Json& document) {
+  if (!opened.record || !opened.info->needs_source) return;
+  const Json last = opened.record->data.value("last_time", Json());
+  const bool by_time = run.evaluation.protocol == "time-split" ||
+                       run.evaluation.protocol == "mind-day" ||
+                       run.evaluation.protocol == "mind-week";
+  if (by_time && last.is_number_integer()) {
+    std::int64_t first = std::numeric_limits<std::int64_t>::max();
+    for (const TestEvent& test : split.tests) {
+      first = std::min(first, target.history(test.user)[test.position].time);
+    }
+    if (last.get<std::int64_t>() >= first) {
+      document["alarms"].push_back(
+          fmt::format("the model learnt from source events up to time {}, the first test event is "
+                      "of time {}: train with --target and --protocol time-split",
+                      last.get<std::int64_t>(), first));
+    }
+  }
+  if (opened.record->data.value("protocol", "none") == "none") {
+    log_info(
+        "the model was trained without --target: `kindling inspect TARGET --against SOURCE` "
+        "tells what the two share");
+  }
+}
+
 Json head_of(const EvaluateRun& run, const OpenedModel& opened, const Dataset& target) {
   Json document;
   document["model"] = opened.info->name;
@@ -147,6 +176,7 @@ Json run_evaluation(const EvaluateRun& run) {
   check_protocol(run, opened);
   Json document = head_of(run, opened, target);
   SeedStatistics statistics;
+  std::optional<SavedComparison> saved;
   for (std::int64_t number = 0; number < run.seeds; ++number) {
     const std::uint64_t seed = run.seed + static_cast<std::uint64_t>(number);
     if (!opened.record) {
@@ -158,16 +188,18 @@ Json run_evaluation(const EvaluateRun& run) {
     }
     const Evaluation result = evaluate(*opened.model, {&target, space}, split, run.evaluation);
     statistics.add(result.metrics());
+    if (number == 0 && !run.compare.empty()) {
+      saved.emplace(result, target, run.compare, run.compare_by);
+    }
+    if (saved) saved->add(result);
     if (number > 0) continue;
     document.update(result.to_json());
     if (!run.per_query.empty()) save_queries(result, target, run.per_query);
-    if (!run.compare.empty()) {
-      Json comparison =
-          compare_with_saved(result, target, run.compare, run.compare_by, Rng(run.seed)).to_json();
-      comparison["metric"] = run.compare_by;
-      comparison["against"] = run.compare;
-      document["comparison"] = comparison;
-    }
+  }
+  if (saved) {
+    document["comparison"] = saved->result(Rng(run.seed)).to_json();
+    document["comparison"]["metric"] = run.compare_by;
+    document["comparison"]["against"] = run.compare;
   }
   document["seed"] = opened.record ? opened.record->seed : run.seed;
   document["seeds"] = run.seeds;
@@ -178,6 +210,7 @@ Json run_evaluation(const EvaluateRun& run) {
     options[name] = value;
   }
   document["options"] = options;
+  add_source_alarms(run, opened, target, split, document);
   for (const Json& alarm : document["alarms"]) log_warning("{}", alarm.get<std::string>());
   return document;
 }

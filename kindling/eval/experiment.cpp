@@ -15,6 +15,7 @@
 #include "kindling/base/parallel.h"
 #include "kindling/base/worker_processes.h"
 #include "kindling/data/safetensors.h"
+#include "kindling/eval/experiment_lock.h"
 #include "kindling/eval/experiment_results.h"
 
 namespace kindling {
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr int kCellFormat = 1;
 constexpr std::size_t kKeyDigits = 16;
+constexpr int kRunsElsewhere = 75;  // a code that no cell ends with
 
 bool chosen(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
@@ -35,11 +37,7 @@ Json merged_settings(const ExperimentPlan& plan, const PlannedCell& cell) {
   Json settings = plan.settings;
   settings.update(cell.pair->settings);
   settings.update(cell.model->settings);
-  if (cell.step) {
-    const double value = plan.sweep.values[*cell.step];
-    const bool whole = value == static_cast<double>(static_cast<std::int64_t>(value));
-    settings[plan.sweep.setting] = whole ? Json(static_cast<std::int64_t>(value)) : Json(value);
-  }
+  if (cell.step) settings[plan.sweep.setting] = plan.sweep.value_at(*cell.step);
   return settings;
 }
 
@@ -50,6 +48,7 @@ Json identity_of(const PlannedCell& cell, const PreparedData& prepared, const Ex
   what["version"] = run.version;
   what["kind"] = cell.task.kind;
   what["model"] = cell.task.model;
+  if (const int revision = revision_of(cell.task.model); revision > 1) what["revision"] = revision;
   what["options"] = Json::object();
   for (const auto& [name, value] : cell.task.options) what["options"][name] = value;
   what["data"] = Json::object();
@@ -90,7 +89,8 @@ void complete(const ExperimentPlan& plan, const PreparedData& prepared, const Ex
       cell.task.vectors = prepared.vectors.at(vectors_key(*cell.pair, *cell.encoder, data)).name;
     }
   }
-  cell.key = sha256(identity_of(cell, prepared, run).dump()).substr(0, kKeyDigits);
+  cell.identity = identity_of(cell, prepared, run);
+  cell.key = sha256(cell.identity.dump()).substr(0, kKeyDigits);
   cell.name =
       fmt::format("{}.{}.{}{}.{}", cell.pair->name,
                   cell.encoder != nullptr ? cell.encoder->name : "-", cell.model->label,
@@ -122,7 +122,8 @@ void save_ranks(const PlannedCell& cell, const CellResult& result, const std::st
 }
 
 // An interrupted cell goes on from its checkpoint. One that it cannot go on from (another build's,
-// a damaged one) starts the cell again: only Error{kIo}, a full disk or a stop, says nothing of it.
+// a damaged one) starts the cell again: Error{kIo}, a full disk or a stop, and Error{kDiverged} say
+// nothing of it.
 CellResult compute(const PlannedCell& cell) {
   const CellRunner& runner = find_cell_kind(cell.task.kind).runner();
   make_directories(cell.task.work);
@@ -130,7 +131,7 @@ CellResult compute(const PlannedCell& cell) {
   try {
     return runner.run(cell.task);
   } catch (const Error& error) {
-    if (error.kind() == Kind::kIo) throw;
+    if (error.kind() == Kind::kIo || error.kind() == Kind::kDiverged) throw;
     log_warning("{} starts again, its checkpoint is of no use: {}", cell.name, error.what());
   }
   fs::remove_all(cell.task.work);
@@ -138,7 +139,7 @@ CellResult compute(const PlannedCell& cell) {
   return runner.run(cell.task);
 }
 
-void run_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
+void run_cell(const PlannedCell& cell, const ExperimentRun& run) {
   const auto start = std::chrono::steady_clock::now();
   const CellResult result = compute(cell);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -146,13 +147,14 @@ void run_cell(const PlannedCell& cell, const PreparedData& prepared, const Exper
   Json document;
   document["kindling_cell"] = kCellFormat;
   document["name"] = cell.name;
-  document["identity"] = identity_of(cell, prepared, run);
+  document["identity"] = cell.identity;
   document["metrics"] = result.metrics;
   document["more"] = result.more;
   document["seconds"] = seconds.count();
   write_file(cell.path(run.out),
              document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   fs::remove_all(cell.task.work);
+  fs::remove(cell.lock_path());  // who has it open already finds the cell finished
   std::string figures;
   for (const char* metric : {"recall@20", "ndcg@20"}) {
     if (!result.metrics.contains(metric)) continue;
@@ -162,15 +164,21 @@ void run_cell(const PlannedCell& cell, const PreparedData& prepared, const Exper
 }
 
 // Runs in a process of its own: what went wrong is kept in a file for the parent.
-int try_cell(const PlannedCell& cell, const PreparedData& prepared, const ExperimentRun& run) {
+int try_cell(const PlannedCell& cell, const ExperimentRun& run) {
   set_threads(1);
   std::string message;
   bool disk = false;
   try {
-    run_cell(cell, prepared, run);
+    make_directories(fs::path(cell.lock_path()).parent_path());
+    const auto lock = FileLock::try_take(cell.lock_path());
+    if (!lock) {
+      log_info("{} is left out: another process runs it", cell.name);
+      return kRunsElsewhere;
+    }
+    if (!fs::exists(cell.path(run.out))) run_cell(cell, run);  // another may have finished it
     return 0;
   } catch (const Error& error) {
-    message = error.what();
+    message = with_remedy(error, run.out).what();
     disk = error.kind() == Kind::kIo;
   } catch (const fs::filesystem_error& error) {
     message = error.what();
@@ -208,11 +216,24 @@ void check_only(const std::vector<PlannedCell>& cells, const ExperimentRun& run)
   }
 }
 
+// A damaged file is named before hours of work.
+void check_finished(const std::vector<PlannedCell>& cells, const ExperimentRun& run) {
+  for (const PlannedCell& cell : cells) {
+    if (fs::exists(cell.path(run.out))) read_cell(cell, run.out);
+  }
+}
+
 void make_folders(const ExperimentRun& run) {
   if (run.out.empty()) throw Error(Kind::kBadOption, "where to put the results?", "--out");
   for (const char* part : {"cells", "ranks", "data", "cache"}) {
     make_directories(fs::path(run.out) / part);
   }
+}
+
+// One process at a time: what is made is for all of them.
+PreparedData prepare(const ExperimentPlan& plan, const ExperimentRun& run) {
+  const FileLock lock = FileLock::wait((fs::path(run.out) / ".lock").string());
+  return prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
 }
 
 }  // namespace
@@ -224,6 +245,8 @@ std::string PlannedCell::path(const std::string& out) const {
 std::string PlannedCell::ranks_path(const std::string& out) const {
   return (fs::path(out) / "ranks" / (key + ".safetensors")).string();
 }
+
+std::string PlannedCell::lock_path() const { return task.work + ".lock"; }
 
 bool PlannedCell::fits(const std::vector<std::string>& only) const {
   const auto matches = [&](const std::string& pattern) {
@@ -265,8 +288,7 @@ std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedDa
   return cells;
 }
 
-Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData& prepared,
-               const ExperimentRun& run) {
+Json run_cells(const std::vector<const PlannedCell*>& cells, const ExperimentRun& run) {
   const auto minutes = [&] {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - run.begin;
     return seconds.count() / 60.0;
@@ -274,15 +296,23 @@ Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData&
   const auto outcomes =
       run_in_processes(static_cast<std::size_t>(run.jobs), cells.size(), [&](std::size_t n) {
         if (run.minutes > 0 && minutes() > run.minutes) return 0;  // left for the next run
-        return try_cell(*cells[n], prepared, run);
+        return try_cell(*cells[n], run);
       });
   bool stopped = false;
+  std::size_t elsewhere = 0;
   Json failed = Json::array();
   for (std::size_t n = 0; n < cells.size(); ++n) {
     stopped = stopped || outcomes[n].code == kStopAll;
+    if (outcomes[n].code == kRunsElsewhere) {
+      ++elsewhere;
+      continue;
+    }
     if (outcomes[n].state == TaskState::kFinished && outcomes[n].code != 0) {
       failed.push_back({{"cell", cells[n]->name}, {"code", outcomes[n].code}});
     }
+  }
+  if (elsewhere > 0) {
+    log_info("{} cells are not finished here: another process runs them in {}", elsewhere, run.out);
   }
   if (stopped) {
     throw Error(Kind::kIo, "a cell could not write its result; the lines above say why", run.out,
@@ -293,19 +323,19 @@ Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData&
 
 Json run_experiment(const ExperimentPlan& plan, const ExperimentRun& run) {
   make_folders(run);
-  const PreparedData prepared =
-      prepare_data(plan, {.folder = run.data, .out = run.out, .threads = run.threads});
+  const PreparedData prepared = prepare(plan, run);
   for (const std::string& missing : prepared.missing) log_warning("left out: {}", missing);
   const std::vector<PlannedCell> cells = plan_cells(plan, prepared, run);
   check_only(cells, run);
+  check_finished(cells, run);
   Json failed = Json::array();
   Json again = Json::array();
   if (run.again > 0) {
-    again = repeat_cells(cells, prepared, run);
+    again = repeat_cells(cells, run);
   } else {
     const std::vector<const PlannedCell*> open = open_cells(cells, run);
     log_info("{}: {} cells, {} to run", plan.name, cells.size(), open.size());
-    failed = run_cells(open, prepared, run);
+    failed = run_cells(open, run);
   }
   Json document = experiment_document(plan, prepared, cells, run);
   document["failed"] = failed;

@@ -9,10 +9,12 @@
 // decides its numbers: the content of the data and vectors, model, effective options, protocol,
 // settings and seed, and the program's version. So experiments that share OUT share cells, an
 // interrupted run (kill -9 too) goes on where it stopped, and nothing stale is taken for a result.
-// Errors: those of the plan and the data before any cell runs; Error{kIo} when the disk is full:
-// finished cells are kept. A cell that fails is reported in "failed", the others go on.
-// With `again` that many finished cells are run once more instead: equal seeds give equal numbers.
-// With `only` no other cell is run; the document has all that are finished.
+// Processes that share OUT divide the cells among them: one that another runs is left to it.
+// Errors: those of the plan, the data and the cells that are there (Error{kCorrupt}) before any
+// cell runs; Error{kIo} when the disk is full: finished cells are kept. A cell that fails is
+// reported in "failed", the others go on. With `again` that many finished cells are run once more
+// instead: equal seeds give equal numbers. With `only` no other cell is run; the document has all
+// that are finished.
 #pragma once
 
 #include <chrono>
@@ -47,11 +49,13 @@ struct PlannedCell {
   std::optional<std::size_t> step;  // of the sweep
   std::uint64_t seed = 0;
   CellTask task;
-  std::string key;
+  Json identity;     // everything that decides its numbers
+  std::string key;   // a hash of it
   std::string name;  // pair.encoder.model.step.seed: readable
 
   std::string path(const std::string& out) const;
   std::string ranks_path(const std::string& out) const;
+  std::string lock_path() const;  // held by the process that runs it
   // Whether `only` is empty or has a pattern, as of a shell ("*.bert4rec.*"), that fits the name.
   bool fits(const std::vector<std::string>& only) const;
 };
@@ -62,15 +66,15 @@ std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedDa
 
 // Cells in processes of their own, run.jobs at a time, into run.out. Returns those that failed:
 // [{"cell","code"}]. Errors: Error{kIo} when a result cannot be written.
-Json run_cells(const std::vector<const PlannedCell*>& cells, const PreparedData& prepared,
-               const ExperimentRun& run);
+Json run_cells(const std::vector<const PlannedCell*>& cells, const ExperimentRun& run);
 
 // Runs run.again finished cells once more, under OUT/again, and compares all metrics but times, and
 // the rank of every query, bit for bit: [{"cell","same","seconds","differs"}]; "differs" names
 // metrics, "ranks" or "failed". The cells are those with the smallest keys, which are hashes: as
 // good as drawn.
-Json repeat_cells(const std::vector<PlannedCell>& cells, const PreparedData& prepared,
-                  const ExperimentRun& run);
+// Errors: Error{kBadInput} when no cell is finished, Error{kBadOption} when another process does
+// it.
+Json repeat_cells(const std::vector<PlannedCell>& cells, const ExperimentRun& run);
 
 // The document of docs/file_formats.md: {"name","cells":[{"data","model","metric","mean","sd",
 // "seeds","published",…}],"missing","failed","finished","planned",…}.

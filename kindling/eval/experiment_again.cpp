@@ -9,7 +9,8 @@
 #include "kindling/base/error.h"
 #include "kindling/base/file.h"
 #include "kindling/base/log.h"
-#include "kindling/eval/experiment.h"
+#include "kindling/eval/experiment_lock.h"
+#include "kindling/eval/experiment_results.h"
 
 namespace kindling {
 
@@ -39,8 +40,8 @@ bool is_time(const std::string& metric) { return metric.ends_with("seconds"); }
 
 Json differences(const PlannedCell& cell, const std::string& kept, const std::string& fresh) {
   Json differs = Json::array();
-  const Json before = read_json(cell.path(kept))["metrics"];
-  const Json after = read_json(cell.path(fresh))["metrics"];
+  const Json before = read_cell(cell, kept)["metrics"];
+  const Json after = read_cell(cell, fresh)["metrics"];
   for (const auto& [metric, value] : before.items()) {
     if (is_time(metric)) continue;
     if (!after.contains(metric) || after[metric] != value) differs.push_back(metric);
@@ -54,20 +55,24 @@ Json differences(const PlannedCell& cell, const std::string& kept, const std::st
 
 }  // namespace
 
-Json repeat_cells(const std::vector<PlannedCell>& cells, const PreparedData& prepared,
-                  const ExperimentRun& run) {
+Json repeat_cells(const std::vector<PlannedCell>& cells, const ExperimentRun& run) {
   const std::vector<const PlannedCell*> chosen = first_finished(cells, run);
   if (chosen.empty()) {
     throw Error(Kind::kBadInput, "no cell of this experiment is finished", run.out,
                 "run it without --again first");
   }
-  log_info("{} of {} cells once more", chosen.size(), cells.size());
   ExperimentRun fresh = run;
   fresh.out = (fs::path(run.out) / "again").string();
+  const auto lock = FileLock::try_take(fresh.out + ".lock");
+  if (!lock) {
+    throw Error(Kind::kBadOption, "another process is working in " + fresh.out, "--again",
+                "wait until it has ended");
+  }
+  log_info("{} of {} cells once more", chosen.size(), cells.size());
   fs::remove_all(fresh.out);
   for (const char* part : {"cells", "ranks"}) make_directories(fs::path(fresh.out) / part);
   std::set<std::string> failed;
-  for (const Json& one : run_cells(chosen, prepared, fresh)) {
+  for (const Json& one : run_cells(chosen, fresh)) {
     failed.insert(one["cell"].get<std::string>());
   }
   Json all = Json::array();
@@ -76,7 +81,7 @@ Json repeat_cells(const std::vector<PlannedCell>& cells, const PreparedData& pre
     double seconds = 0.0;
     if (fs::exists(cell->path(fresh.out))) {
       differs = differences(*cell, run.out, fresh.out);
-      seconds = read_json(cell->path(fresh.out))["seconds"].get<double>();
+      seconds = read_cell(*cell, fresh.out).value("seconds", 0.0);
     } else if (!failed.contains(cell->name)) {
       continue;  // not started in time
     }

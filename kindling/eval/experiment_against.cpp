@@ -20,7 +20,8 @@ struct AgainstTable {
     const RowQueries a = query_values(cells, ours, metric);
     const RowQueries b = query_values(cells, other, metric);
     if (!a.pairs_with(b)) return;
-    const Comparison result = compare_seeds(a.seeds, b.seeds, a.users, Rng(1), kResamples);
+    const Comparison result =
+        compare_seeds(a.seeds, b.seeds, a.users, Rng(1), kResamples, a.mean_over);
     const PlannedCell& cell = *ours.first;
     const PlannedCell& beside = *other.first;
     const char* verdict = "no difference shown";

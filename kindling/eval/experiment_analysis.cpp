@@ -44,7 +44,8 @@ void compare_table(const FinishedCells& cells, const std::vector<const ResultRow
     if (row == best) continue;
     const RowQueries other = query_values(cells, *row, metric);
     if (!top.pairs_with(other)) continue;
-    const Comparison result = compare_seeds(top.seeds, other.seeds, top.users, Rng(1), kResamples);
+    const Comparison result =
+        compare_seeds(top.seeds, other.seeds, top.users, Rng(1), kResamples, top.mean_over);
     Json json = {{"data", best->first->pair->name},
                  {"encoder", encoder},
                  {"metric", metric},
@@ -74,7 +75,8 @@ std::optional<Candidate> read_candidate(const FinishedCells& cells, const PlanMo
   std::vector<double> losses;
   for (const PlannedCell* seed : row->seeds) {
     const Json& more = cells.cell(*seed)["more"];
-    if (more.contains("validation")) losses.push_back(more["validation"]["loss"].get<double>());
+    const Json loss = more.value("validation", Json::object()).value("loss", Json());
+    if (loss.is_number()) losses.push_back(loss.get<double>());
   }
   if (losses.empty()) return std::nullopt;
   candidate.loss = mean_sd(losses).mean;

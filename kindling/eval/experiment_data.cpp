@@ -40,7 +40,7 @@ struct SyntheticSettings {
     field("seed", seed, kNotNegative, "two data sets of one seed share topics");
     field("users", users, between(1, 1'000'000), "users");
     field("items", items, between(1, 1'000'000), "items");
-    field("topics", topics, between(1, 1000), "topics");
+    field("topics", topics, between(2, 1000), "topics");
     field("min_length", min_length, between(1, 1000), "events of a user, at least");
     field("max_length", max_length, between(1, 1000), "events of a user, at most");
     field("stay", stay, kUnit, "share of next items of the same topic");
@@ -48,13 +48,29 @@ struct SyntheticSettings {
   }
 };
 
-Dataset make_synthetic(const PlanData& data) {
+SyntheticSettings read_synthetic(const PlanData& data, const std::string& place) {
   SyntheticSettings settings;
   try {
     for (const auto& [name, value] : data.options) set_option(settings, name, value);
   } catch (const Error& error) {
-    throw Error(error.kind(), error.message(), "data " + data.name, error.hint());
+    throw Error(error.kind(), error.message(), place, error.hint());
   }
+  if (settings.min_length > settings.max_length) {
+    throw Error(Kind::kBadInput,
+                fmt::format("min_length {} is more than max_length {}", settings.min_length,
+                            settings.max_length),
+                place);
+  }
+  if (settings.items < settings.topics) {
+    throw Error(Kind::kBadInput,
+                fmt::format("{} items for {} topics", settings.items, settings.topics), place,
+                "every topic needs an item");
+  }
+  return settings;
+}
+
+Dataset make_synthetic(const PlanData& data) {
+  const SyntheticSettings settings = read_synthetic(data, "data " + data.name);
   SyntheticOptions options;
   options.users = static_cast<std::uint32_t>(settings.users);
   options.items = static_cast<std::uint32_t>(settings.items);
@@ -98,7 +114,24 @@ std::string directory_of(const PlanData& data, const DataPlaces& places) {
       .string();
 }
 
+std::string remedy(const std::string& made) {
+  return fmt::format("remove {} and run again: it is made anew", made);
+}
+
 std::string facts_path(const std::string& made) { return made + ".facts.json"; }
+
+// Of a data set or of vectors that are made.
+Json read_facts(const std::string& made) {
+  const std::string path = facts_path(made);
+  try {
+    Json facts = read_json(path);
+    json_get<std::string>(facts, "fingerprint", path);
+    return facts;
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kIo) throw;
+    throw Error(Kind::kCorrupt, error.message(), path, remedy(made));
+  }
+}
 
 void make_dataset(const PlanData& data, const DataPlaces& places, const std::string& directory) {
   Dataset made;
@@ -155,8 +188,14 @@ void make_vectors(const VectorJob& job, const DataPlaces& places) {
 
 bool is_made(const std::string& path) { return fs::exists(path) && fs::exists(facts_path(path)); }
 
+// False also where a path cannot be: a name too long, no permission.
+bool is_folder(const fs::path& path) {
+  std::error_code none;
+  return fs::is_directory(path, none);
+}
+
 bool encoder_is_there(const PlanEncoder& encoder) {
-  return encoder.encoder == "lsa" || encoder.encoder == "hash" || fs::is_directory(encoder.encoder);
+  return encoder.encoder == "lsa" || encoder.encoder == "hash" || is_folder(encoder.encoder);
 }
 
 // Runs `task` for each in a process of its own and throws what the first failure said.
@@ -170,7 +209,8 @@ void run_all(std::size_t count, const std::string& out, int threads,
     try {
       task(n);
       return 0;
-    } catch (const Error& error) {
+    } catch (const Error& found) {
+      const Error error = with_remedy(found, out);
       const Json what = {{"kind", static_cast<int>(error.kind())},
                          {"message", error.message()},
                          {"place", error.place()},
@@ -201,11 +241,11 @@ void run_all(std::size_t count, const std::string& out, int threads,
 std::optional<std::string> missing_part(const PlanData& data, const std::string& folder) {
   if (data.format == "synthetic") return std::nullopt;
   const fs::path place = fs::path(folder) / data.folder;
-  if (!fs::is_directory(place))
-    return fmt::format("{}: {} is not there", data.name, place.string());
+  if (!is_folder(place)) return fmt::format("{}: {} is not there", data.name, place.string());
   for (const PlanFile& file : data.files) {
     const fs::path path = place / file.name;
-    if (!fs::is_regular_file(path)) {
+    std::error_code none;
+    if (!fs::is_regular_file(path, none)) {
       return fmt::format("{}: {} is not there", data.name, path.string());
     }
   }
@@ -237,7 +277,7 @@ void prepare_sets(const ExperimentPlan& plan, const DataPlaces& places, Prepared
   run_all(jobs.size(), places.out, places.threads, [&](std::size_t n) {
     make_dataset(*jobs[n], places, prepared.sets.at(jobs[n]->name).directory);
   });
-  for (auto& [name, set] : prepared.sets) set.facts = read_json(facts_path(set.directory));
+  for (auto& [name, set] : prepared.sets) set.facts = read_facts(set.directory);
 }
 
 std::vector<VectorJob> vector_jobs(const ExperimentPlan& plan, const PreparedData& prepared) {
@@ -278,6 +318,19 @@ std::vector<VectorJob> vector_jobs(const ExperimentPlan& plan, const PreparedDat
 
 }  // namespace
 
+Error with_remedy(const Error& error, const std::string& out) {
+  const std::string data = (fs::path(out) / "data" / "").string();
+  const bool ours = error.kind() != Kind::kIo && error.kind() != Kind::kInternal;
+  if (!ours || !error.place().starts_with(data)) return error;
+  const std::string name = error.place().substr(data.size());
+  return {error.kind(), error.message(), error.place(),
+          remedy(data + name.substr(0, name.find('/')))};
+}
+
+void check_synthetic(const PlanData& data, const std::string& place) {
+  if (data.format == "synthetic") read_synthetic(data, place);
+}
+
 bool PreparedData::has_pair(const PlanPair& pair) const {
   return std::all_of(pair.data.begin(), pair.data.end(),
                      [&](const auto& role) { return sets.contains(role.second); });
@@ -306,7 +359,7 @@ PreparedData prepare_data(const ExperimentPlan& plan, const DataPlaces& places) 
   run_all(open.size(), places.out, places.threads,
           [&](std::size_t n) { make_vectors(*open[n], places); });
   for (const VectorJob& job : jobs) {
-    const Json facts = read_json(facts_path(vectors_path(job.directory, job.name)));
+    const Json facts = read_facts(vectors_path(job.directory, job.name));
     prepared.vectors[job.key] = {job.name, facts["fingerprint"].get<std::string>()};
   }
   return prepared;

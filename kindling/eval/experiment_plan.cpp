@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -39,6 +40,7 @@ using plan_detail::require_known;
 
 constexpr std::size_t kMaxList = 1000;
 constexpr std::int64_t kMaxSeeds = 100;
+constexpr double kMaxWhole = 1e15;
 
 using Names = std::vector<std::string>;
 
@@ -236,6 +238,12 @@ const PlanData& ExperimentPlan::find_data(const std::string& wanted) const {
     if (one.name == wanted) return one;
   }
   throw Error(Kind::kInternal, "a pair names a data set that the plan does not have");
+}
+
+Json PlanSweep::value_at(std::size_t step) const {
+  const double value = values[step];
+  if (value != std::trunc(value) || std::abs(value) > kMaxWhole) return value;
+  return static_cast<std::int64_t>(value);
 }
 
 std::optional<double> ExperimentPlan::published_value(const PlanPair& pair,

@@ -5,8 +5,8 @@
 //
 // A cell is pair x encoder x model x sweep value x seed. The members of the file are described in
 // docs/file_formats.md. Everything is checked when it is read: unknown members, models, options,
-// data sets, encoders and settings are refused with the place in the file and the nearest name.
-// Errors: Error{kBadInput}, Error{kNotFound} for an unknown experiment.
+// data sets, encoders, settings and their values are refused with the place in the file and the
+// nearest name. Errors: Error{kBadInput}, Error{kNotFound} for an unknown experiment.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +74,9 @@ struct PlanSweep {
   std::string setting;  // empty: no sweep
   std::string title;
   std::vector<double> values;
+
+  // As the setting gets it: whole numbers without a point.
+  Json value_at(std::size_t step) const;
 };
 
 struct PlanAnalysis {

@@ -11,6 +11,9 @@
 #include "kindling/data/readers/reader.h"
 #include "kindling/data/transforms.h"
 #include "kindling/eval/experiment_cells.h"
+#include "kindling/eval/experiment_data.h"
+#include "kindling/eval/metrics.h"
+#include "kindling/models/few_shot.h"
 #include "kindling/text/encoder.h"
 
 namespace kindling {
@@ -35,18 +38,71 @@ Names unique_names(const std::vector<T>& list, const std::string& place, const c
   return names;
 }
 
+// Reads back what Allowed::describe() says: a kind of cells tells no more of its settings.
+Allowed allowed_of(const std::string& described) {
+  Allowed allowed;
+  std::string_view rest = described;
+  const auto skip = [&](std::string_view word) {
+    if (!rest.starts_with(word)) return false;
+    rest.remove_prefix(word.size());
+    return true;
+  };
+  if (skip("one of ")) {
+    for (const auto name : split(rest, ',')) allowed.names.emplace_back(trim(name));
+  } else if (skip("> ") || skip(">= ")) {
+    allowed.low = to_double(rest).value_or(allowed.low);
+    allowed.low_open = described[1] == ' ';
+  } else if (skip("< ") || skip("<= ")) {
+    allowed.high = to_double(rest).value_or(allowed.high);
+    allowed.high_open = described[1] == ' ';
+  } else if (rest.find(" to ") != std::string_view::npos) {
+    allowed.low_open = skip("above ");
+    const std::string_view low = rest.substr(0, rest.find(" to "));
+    rest.remove_prefix(low.size());
+    skip(" to ");
+    allowed.high_open = skip("below ");
+    allowed.low = to_double(low).value_or(allowed.low);
+    allowed.high = to_double(rest).value_or(allowed.high);
+  }
+  check(allowed.describe() == described, "the range of a setting is not understood");
+  return allowed;
+}
+
+void check_setting(const std::vector<OptionInfo>& known, const std::string& name, const Json& value,
+                   const std::string& place) {
+  Names names;
+  for (const OptionInfo& info : known) names.push_back(info.name);
+  require_known(place, "setting", name, names);
+  const OptionInfo& setting = *std::find_if(
+      known.begin(), known.end(), [&](const OptionInfo& info) { return info.name == name; });
+  const auto parse_as = [&](auto parsed) {
+    options_detail::parse(name, options_detail::text_of(value), allowed_of(setting.allowed),
+                          parsed);
+  };
+  if (value.is_structured() || value.is_null()) {
+    refuse(place, fmt::format("setting {} cannot be {}; expected {}", name, quote(value.dump()),
+                              setting.type));
+  }
+  try {
+    if (setting.value.is_boolean()) return parse_as(false);
+    if (setting.value.is_number_integer()) return parse_as(std::int64_t{0});
+    if (setting.value.is_number()) return parse_as(0.0);
+    parse_as(std::string());
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kInternal) throw;
+    refuse(place, error.message(), setting.description);
+  }
+}
+
 void check_settings(const ExperimentPlan& plan, const PlanModel& model, const PlanPair& pair,
                     const std::string& place) {
   const CellRunner& runner = find_cell_kind(model.kind).runner();
-  Names known;
-  for (const OptionInfo& info : runner.settings()) known.push_back(info.name);
+  const std::vector<OptionInfo> known = runner.settings();
   for (const Json* settings : {&plan.settings, &pair.settings, &model.settings}) {
-    for (const auto& [name, value] : settings->items()) {
-      require_known(place, "setting", name, known);
-    }
+    for (const auto& [name, value] : settings->items()) check_setting(known, name, value, place);
   }
-  if (!plan.sweep.setting.empty() && model.swept) {
-    require_known(place, "setting", plan.sweep.setting, known);
+  for (std::size_t step = 0; model.swept && step < plan.sweep.values.size(); ++step) {
+    check_setting(known, plan.sweep.setting, plan.sweep.value_at(step), place);
   }
   if (const Names protocols = runner.protocols(); !protocols.empty()) {
     require_known(place, "protocol", pair.protocol, protocols);
@@ -86,17 +142,45 @@ void check_published(const ExperimentPlan& plan, const Names& pairs, const Names
   }
 }
 
-void check_metrics(const ExperimentPlan& plan, const std::string& place) {
-  for (const std::string& metric : plan.metrics) {
-    const bool known =
-        std::any_of(plan.models.begin(), plan.models.end(), [&](const PlanModel& model) {
-          return find_cell_kind(model.kind).runner().has_metric(metric);
-        });
-    if (!known) {
-      refuse(fmt::format("{}: metrics", place), fmt::format("unknown metric {}", quote(metric)),
-             "metrics are ndcg@K, recall@K, hr@K, mrr@K, mrr and those that docs/file_formats.md "
-             "names for the kind of cells");
+void check_metric(const ExperimentPlan& plan, const std::string& metric, const std::string& place) {
+  const bool known =
+      std::any_of(plan.models.begin(), plan.models.end(), [&](const PlanModel& model) {
+        return find_cell_kind(model.kind).runner().has_metric(metric);
+      });
+  if (!known) {
+    refuse(place, fmt::format("unknown metric {}", quote(metric)),
+           "metrics are ndcg@K, recall@K, hr@K, mrr@K, mrr and those that docs/file_formats.md "
+           "names for the kind of cells");
+  }
+}
+
+void check_held_out(const Json& choices, const Names& pairs, const std::string& place) {
+  if (!choices.is_object()) refuse(place, "expected an object of pairs");
+  for (const auto& [pair, others] : choices.items()) {
+    require_known(place, "pair", pair, pairs);
+    const auto names = json_get<Names>(choices, pair, place);
+    if (names.empty()) refuse(place, "no pairs are held out for " + pair);
+    for (const std::string& name : names) require_known(place, "pair", name, pairs);
+  }
+}
+
+void check_analysis(const ExperimentPlan& plan, const PlanAnalysis& analysis, const Names& pairs,
+                    const std::string& place) {
+  const bool is_selection = analysis.kind == "selection";
+  const Names members = is_selection ? Names{"metric", "held_out"} : Names{"metric"};
+  for (const auto& [name, value] : analysis.settings.items()) {
+    require_known(place, "setting", name, members);
+  }
+  if (analysis.settings.contains("metric")) {
+    const auto metric = json_get<std::string>(analysis.settings, "metric", place);
+    check_metric(plan, metric, place);
+    if (analysis.kind == "against" && !is_metric(metric)) {
+      refuse(place, fmt::format("metric {} is no function of a rank", quote(metric)),
+             "queries are compared by ndcg@K, recall@K, hr@K, mrr@K or mrr");
     }
+  }
+  if (is_selection && analysis.settings.contains("held_out")) {
+    check_held_out(analysis.settings["held_out"], pairs, place + ".held_out");
   }
 }
 
@@ -104,10 +188,13 @@ bool applies(const Names& chosen, const std::string& name) {
   return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
 }
 
-// Names of options only: their values are checked when they are used.
+// Names of options of files only: their values are checked when they are used.
 void check_parts(const ExperimentPlan& plan, const std::string& place) {
   for (const PlanData& data : plan.data) {
-    if (data.format == "synthetic") continue;  // its reader is the experiment's own
+    if (data.format == "synthetic") {  // its reader is the experiment's own
+      check_synthetic(data, fmt::format("{}: data {}", place, data.name));
+      continue;
+    }
     Names known;
     for (const OptionInfo& option : describe_options(TransformOptions{})) {
       known.push_back(option.name);
@@ -136,6 +223,20 @@ void check_parts(const ExperimentPlan& plan, const std::string& place) {
   }
 }
 
+// A row takes of a pair's options those that it has, so a misspelt one would be dropped without a
+// word. Experiments share the lines of their pairs: the option of a model that has no row is right.
+void check_set(const PlanPair& pair, const std::string& place) {
+  std::set<std::string> known;
+  const auto add = [&](const std::vector<OptionInfo>& options) {
+    for (const OptionInfo& option : options) known.insert(option.name);
+  };
+  for (const ModelInfo& model : all_models()) add(model.describe());
+  for (const FewShotInfo& model : few_shot_models()) add(model.describe());
+  for (const auto& [name, value] : pair.set) {
+    require_known(place + ".set", "option", name, {known.begin(), known.end()});
+  }
+}
+
 void check_plan(const ExperimentPlan& plan, const std::string& place) {
   check_parts(plan, place);
   const Names data =
@@ -151,6 +252,7 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
     const std::string here = fmt::format("{}: pair {}", place, pair.name);
     for (const auto& [role, name] : pair.data) require_known(here, "data set", name, data);
     for (const auto& name : pair.encoders) require_known(here, "encoder", name, encoders);
+    check_set(pair, here);
   }
   for (const PlanModel& model : plan.models) {
     const std::string here = fmt::format("{}: model {}", place, model.label);
@@ -166,7 +268,11 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
       check_settings(plan, model, pair, here);
     }
   }
-  check_metrics(plan, place);
+  for (const auto& metric : plan.metrics) check_metric(plan, metric, place + ": metrics");
+  for (std::size_t n = 0; n < plan.analyses.size(); ++n) {
+    check_analysis(plan, plan.analyses[n], pairs,
+                   fmt::format("{}: analyses[{}].settings", place, n));
+  }
   check_published(plan, pairs, labels, place);
 }
 

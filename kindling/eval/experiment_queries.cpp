@@ -9,7 +9,7 @@ namespace kindling {
 
 bool RowQueries::pairs_with(const RowQueries& other) const {
   return !seeds.empty() && !other.seeds.empty() && asked == other.asked &&
-         seeds.front().size() == other.seeds.front().size();
+         mean_over == other.mean_over && seeds.front().size() == other.seeds.front().size();
 }
 
 RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
@@ -23,6 +23,7 @@ RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
     if (found == file.metadata().end()) return {};
     if (!all.asked.empty() && all.asked != found->second) return {};
     all.asked = found->second;
+    if (seed->task.settings.value("mean_over_users", false)) all.mean_over = MeanOver::kUsers;
     std::vector<double> values;
     for (const float rank : file.floats(file.at("ranks"))) {
       values.push_back(metric_value(metric, static_cast<double>(rank)));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -122,7 +123,79 @@ void add_stories(const FinishedCells& cells, Json& document) {
   }
 }
 
+[[noreturn]] void refuse_cell(const std::string& message, const std::string& path) {
+  throw Error(Kind::kCorrupt, message, path, "remove the file and run again");
+}
+
+// A member that is there must be of this type. NaN is written as null.
+struct CellMember {
+  const char* name;
+  bool (*fits)(const Json&);
+};
+
+bool is_objects(const Json& value) {
+  return value.is_array() &&
+         std::all_of(value.begin(), value.end(), [](const Json& one) { return one.is_object(); });
+}
+
+bool is_number(const Json& value) { return value.is_number(); }
+
+bool is_plots(const Json& value) {
+  return is_objects(value) && std::all_of(value.begin(), value.end(), [](const Json& plot) {
+           return !plot.contains("title") || plot["title"].is_string();
+         });
+}
+
+bool is_validation(const Json& value) {
+  return value.is_object() &&
+         (!value.contains("loss") || value["loss"].is_number() || value["loss"].is_null());
+}
+
+bool is_metrics(const Json& value) {
+  return value.is_object() && std::all_of(value.begin(), value.end(), [](const Json& one) {
+           return one.is_number() || one.is_null();
+         });
+}
+
+constexpr CellMember kMembers[] = {{"metrics", &is_metrics}, {"seconds", &is_number}};
+// What is read of "more".
+constexpr CellMember kMore[] = {
+    {"interactions", &is_number},   {"queries", &is_number}, {"queries_in_all", &is_number},
+    {"history", &is_objects},       {"cases", &is_objects},  {"plots", &is_plots},
+    {"validation", &is_validation},
+};
+
+void check_members(const Json& object, std::span<const CellMember> members,
+                   const std::string& path) {
+  for (const CellMember& member : members) {
+    if (object.contains(member.name) && !member.fits(object[member.name])) {
+      refuse_cell(fmt::format("{} cannot be {}", member.name, quote(object[member.name].dump())),
+                  path);
+    }
+  }
+}
+
 }  // namespace
+
+Json read_cell(const PlannedCell& cell, const std::string& out) {
+  const std::string path = cell.path(out);
+  Json document;
+  try {
+    document = read_json(path);
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kIo) throw;
+    refuse_cell(error.message(), path);
+  }
+  const bool is_cell = document.is_object() && document.contains("metrics") &&
+                       document.contains("more") && document["more"].is_object();
+  if (!is_cell) refuse_cell("this is no cell of an experiment", path);
+  if (!document.contains("identity") || document["identity"] != cell.identity) {
+    refuse_cell("this is another cell than " + cell.name, path);
+  }
+  check_members(document, kMembers, path);
+  check_members(document["more"], kMore, path);
+  return document;
+}
 
 FinishedCells::FinishedCells(const std::vector<PlannedCell>& cells, const std::string& out)
     : out_(out) {
@@ -130,25 +203,11 @@ FinishedCells::FinishedCells(const std::vector<PlannedCell>& cells, const std::s
     auto row = std::find_if(rows_.begin(), rows_.end(),
                             [&](const ResultRow& known) { return same_row(*known.first, cell); });
     if (row == rows_.end()) row = rows_.insert(row, {.first = &cell, .seeds = {}});
-    const std::string path = cell.path(out);
-    if (!std::filesystem::exists(path)) continue;
+    if (!std::filesystem::exists(cell.path(out))) continue;
     ++finished_;
     row->seeds.push_back(&cell);
     if (documents_.contains(cell.key)) continue;
-    Json document;
-    try {
-      document = read_json(path);
-    } catch (const Error& error) {
-      throw Error(Kind::kCorrupt, error.message(), path, "remove the file and run again");
-    }
-    const bool is_cell = document.is_object() && document.contains("metrics") &&
-                         document["metrics"].is_object() && document.contains("more") &&
-                         document["more"].is_object();
-    if (!is_cell) {
-      throw Error(Kind::kCorrupt, "this is no cell of an experiment", path,
-                  "remove the file and run again");
-    }
-    documents_[cell.key] = std::move(document);
+    documents_[cell.key] = read_cell(cell, out);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kindling/eval/compare.h"
 #include "kindling/eval/experiment.h"
 
 namespace kindling {
@@ -15,10 +16,14 @@ struct ResultRow {
   std::vector<const PlannedCell*> seeds;  // finished ones
 };
 
+// A finished cell's file. Errors: Error{kCorrupt} when it is no cell, another one than the plan's,
+// or has members of another type; remove it and run again.
+Json read_cell(const PlannedCell& cell, const std::string& out);
+
 // What the finished cells hold, read once.
 class FinishedCells {
  public:
-  // Errors: Error{kCorrupt} for a file that is no cell; remove it and run again.
+  // Errors: those of read_cell.
   FinishedCells(const std::vector<PlannedCell>& cells, const std::string& out);
 
   const std::vector<ResultRow>& rows() const { return rows_; }
@@ -50,6 +55,7 @@ struct RowQueries {
   std::vector<std::vector<double>> seeds;
   std::vector<std::uint32_t> users;  // who asks each query; empty: every query is somebody else's
   std::string asked;                 // fingerprint of the queries
+  MeanOver mean_over = MeanOver::kQueries;
 
   bool pairs_with(const RowQueries& other) const;
 };

@@ -63,6 +63,13 @@ struct Source {
   std::string text(const Json& object, const std::string& member) const {
     return json_get<std::string>(object, member, place);
   }
+  std::vector<std::string> metrics() const {
+    auto names = json_get<std::vector<std::string>>(document, "metrics", place);
+    if (names.empty()) {
+      throw Error(Kind::kCorrupt, "metrics is empty", place, "run the experiment again");
+    }
+    return names;
+  }
   std::string heading(const std::string& what) const {
     return several ? fmt::format("{}: {}", text(document, "name"), what) : what;
   }
@@ -157,7 +164,7 @@ void add_tables(const Source& source, RunReport& report) {
       ReportTable table;
       table.title = source.heading(source.text(pair, "title"));
       if (!encoder.empty()) table.title += " · " + encoder_title(source, encoder);
-      table.metrics = json_get<std::vector<std::string>>(source.document, "metrics", source.place);
+      table.metrics = source.metrics();
       for (const Json& cell : source.list("cells")) {
         const std::string with = source.text(cell, "encoder");
         if (source.text(cell, "data") != name || cell.contains("step")) continue;
@@ -217,8 +224,7 @@ void add_sweeps(const Source& source, RunReport& report) {
   if (!source.document.contains("sweep")) return;
   for (const Json& pair : source.list("pairs")) {
     for (const std::string& encoder : encoders_of(source, source.text(pair, "name"))) {
-      for (const auto& metric :
-           json_get<std::vector<std::string>>(source.document, "metrics", source.place)) {
+      for (const auto& metric : source.metrics()) {
         ReportSweep sweep = read_sweep(source, pair, encoder, metric);
         if (!sweep.lines.empty()) report.sweeps.push_back(std::move(sweep));
       }

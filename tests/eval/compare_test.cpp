@@ -121,9 +121,22 @@ TEST(SavedQueries, ComeBackAndCompareWithThemselves) {
   const auto saved = load_queries(folder.file("queries.tsv"));
   ASSERT_EQ(saved.size(), result.queries.size());
   EXPECT_EQ(saved[3].ranks, result.queries[3].ranks);
-  const Comparison same =
-      compare_with_saved(result, shop, folder.file("queries.tsv"), "ndcg@10", Rng(1));
-  EXPECT_DOUBLE_EQ(same.difference, 0.0);
+  SavedComparison same(result, shop, folder.file("queries.tsv"), "ndcg@10");
+  same.add(result);
+  EXPECT_DOUBLE_EQ(same.result(Rng(1)).difference, 0.0);
+  EXPECT_EQ(same.result(Rng(1)).pairs, result.queries.size());
+}
+
+// The difference is that of the means which the table shows.
+TEST(CompareSeeds, AMeanOverUsersCountsEveryUserOnce) {
+  const std::vector<double> a{1.0, 1.0, 1.0, 0.0};
+  const std::vector<double> b{0.0, 0.0, 0.0, 1.0};
+  const std::vector<std::uint32_t> users{4, 4, 4, 9};
+
+  EXPECT_DOUBLE_EQ(compare_seeds({a}, {b}, users, Rng(2)).difference, 0.5);
+  const Comparison over_users = compare_seeds({a}, {b}, users, Rng(2), 2000, MeanOver::kUsers);
+  EXPECT_DOUBLE_EQ(over_users.difference, 0.0);
+  EXPECT_DOUBLE_EQ(over_users.high, 1.0);  // both draws are the first user
 }
 
 TEST(SavedQueries, RefuseDamagedFiles) {

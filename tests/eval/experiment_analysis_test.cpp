@@ -50,7 +50,9 @@ class Analysis : public ::testing::Test {
     cells_ = plan_cells(plan_, prepared, run);
     for (const PlannedCell& cell : cells_) {
       if (std::isnan(value(cell))) continue;  // not run yet
-      Json document = {{"metrics", {{"ndcg@20", value(cell)}}}, {"more", Json::object()}};
+      Json document = {{"identity", cell.identity},
+                       {"metrics", {{"ndcg@20", value(cell)}}},
+                       {"more", Json::object()}};
       // A set holds a little more than was asked for: its last user is kept whole.
       if (cell.step) document["more"]["interactions"] = plan_.sweep.values[*cell.step] + 2;
       if (cell.model->model == "zesrec") {

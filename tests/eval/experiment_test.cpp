@@ -1,6 +1,7 @@
 // Experiment files: what is refused, and what a cell is.
 #include "kindling/eval/experiment.h"
 
+#include <map>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -97,6 +98,123 @@ TEST(ExperimentPlan, RefusesValuesOutOfRange) {
   expect_refused(changed("/models/1/label", "../r"), "label");
   expect_refused(changed("/data/0", {{"name", "a"}, {"format", "csv"}, {"folder", "../.."}}),
                  "leaves the directory");
+}
+
+TEST(ExperimentPlan, RefusesAnOptionOfAPairThatNoModelHas) {
+  Json plan = small_plan();
+  plan["pairs"][0]["set"] = {{"dimm", 8}};
+  expect_refused(plan, "pair p.set: there is no option 'dimm'");
+  expect_refused(plan, "did you mean dim?");
+
+  plan["pairs"][0]["set"] = {{"learning_rates", "0.1"}};  // of hrnn, which has no row here
+  EXPECT_NO_THROW(parse_plan(plan.dump(), "x.json"));
+}
+
+TEST(ExperimentPlan, RefusesValuesOfSettings) {
+  const auto with = [](const Json& settings) {
+    Json plan = small_plan();
+    plan["models"][2]["settings"] = settings;
+    return plan;
+  };
+  expect_refused(with({{"mask_seen", "maybe"}}), "option mask_seen cannot be 'maybe'");
+  expect_refused(with({{"mask_seen", nullptr}}), "setting mask_seen cannot be 'null'");
+  expect_refused(with({{"context", "al"}}), "expected one of all, train, test");
+  expect_refused(with({{"context", {"all"}}}), "expected text");
+  expect_refused(with({{"max_queries", -1}}), ">= 0");
+  expect_refused(with({{"max_queries", 1.5}}), "an integer");
+  EXPECT_NO_THROW(parse_plan(with({{"mask_seen", false}, {"max_queries", 0}}).dump(), "x.json"));
+
+  Json swept = small_plan();
+  swept["models"].erase(2);
+  swept["pairs"][0].erase("set");
+  swept["models"][0] = {{"label", "o"}, {"model", "pop"}, {"kind", "incremental"}};
+  swept["models"][1]["swept"] = false;
+  swept["sweep"] = {{"setting", "interactions"}, {"values", {10, 20}}};
+  EXPECT_NO_THROW(parse_plan(swept.dump(), "x.json"));
+  swept["sweep"]["values"] = {10, 0};
+  expect_refused(swept, "option interactions cannot be '0'");
+}
+
+TEST(ExperimentPlan, RefusesValuesOfSettingsInARange) {
+  Json plan = small_plan();
+  plan["encoders"] = Json::array();
+  plan["kind"] = "two-domain";
+  plan["models"] = {{{"label", "p"}, {"model", "pop"}}};
+  plan["pairs"][0].erase("set");
+  plan["pairs"][0]["protocol"] = "leave-two-out";
+  plan["settings"] = {{"overlap", 0.5}};
+  EXPECT_NO_THROW(parse_plan(plan.dump(), "x.json"));
+  plan["settings"] = {{"overlap", 1.5}};
+  expect_refused(plan, "0 to 1");
+}
+
+// Whatever a kind of cells says of the range of a setting is understood.
+TEST(ExperimentPlan, TakesTheDefaultOfEverySetting) {
+  Json plan = small_plan();
+  plan["pairs"][0].erase("set");
+  plan["pairs"][0]["data"] = {{"meta-train", "a"}};
+  const std::map<std::string, std::string> models = {
+      {"few-shot", "itempop"}, {"in-domain", "pop"}, {"incremental", "pop"}, {"two-domain", "pop"}};
+  for (const CellKind& kind : all_cell_kinds()) {
+    SCOPED_TRACE(kind.name);
+    const auto model = models.find(kind.name);
+    plan["kind"] = kind.name;
+    plan["models"] = {
+        {{"label", "m"}, {"model", model == models.end() ? "zesrec" : model->second}}};
+    plan["metrics"] = {kind.name == std::string("case-study") ? "right" : "ndcg@20"};
+    const auto protocols = kind.runner().protocols();
+    plan["pairs"][0]["protocol"] = protocols.empty() ? "" : protocols.front();
+    plan["settings"] = Json::object();
+    for (const OptionInfo& setting : kind.runner().settings()) {
+      plan["settings"][setting.name] = setting.value;
+    }
+
+    EXPECT_NO_THROW(parse_plan(plan.dump(), "x.json"));
+  }
+}
+
+TEST(ExperimentPlan, RefusesAnalysesThatWouldFailAfterTheCells) {
+  const auto with = [](const char* kind, const Json& settings) {
+    Json plan = small_plan();
+    plan["analyses"] = {{{"kind", kind}, {"settings", settings}}};
+    return plan;
+  };
+  expect_refused(with("against", {{"metric", "foo"}}), "unknown metric 'foo'");
+  expect_refused(with("against", {{"metric", "full:hr@10"}}), "no function of a rank");
+  expect_refused(with("overtake", {{"metric", 3}}), "metric");
+  expect_refused(with("overtake", {{"bogus", 1}}), "there is no setting 'bogus'");
+  expect_refused(with("overtake", {{"held_out", Json::object()}}), "held_out");
+  expect_refused(with("selection", {{"held_out", {{"p", "p"}}}}), "analyses[0].settings.held_out");
+  expect_refused(with("selection", {{"held_out", {{"p", {"q"}}}}}), "there is no pair 'q'");
+  expect_refused(with("selection", {{"held_out", {{"q", {"p"}}}}}), "there is no pair 'q'");
+  expect_refused(with("selection", {{"held_out", {{"p", Json::array()}}}}), "held out for p");
+  expect_refused(with("selection", {{"held_out", 3}}), "expected an object");
+  EXPECT_NO_THROW(parse_plan(with("selection", {{"held_out", {{"p", {"p"}}}}}).dump(), "x.json"));
+}
+
+TEST(ExperimentPlan, RefusesASyntheticWorldThatCannotBe) {
+  const auto with = [](const Json& options) {
+    Json plan = small_plan();
+    plan["data"][0]["options"] = options;
+    return plan;
+  };
+  expect_refused(with({{"min_length", 10}, {"max_length", 5}}),
+                 "data a: min_length 10 is more than max_length 5");
+  expect_refused(with({{"items", 3}, {"topics", 4}}), "3 items for 4 topics");
+  expect_refused(with({{"userz", 3}}), "data a: unknown option 'userz'");
+}
+
+TEST(ExperimentPlan, LeavesOutAnEncoderWhosePathCannotBe) {
+  Json file = small_plan();
+  file["encoders"][0]["encoder"] = std::string(300, 'e');
+  file["data"].push_back({{"name", "c"},
+                          {"format", "csv"},
+                          {"folder", std::string(300, 'f')},
+                          {"files", Json::array()}});
+
+  const auto missing = missing_parts(parse_plan(file.dump(), "x.json"), "nowhere");
+
+  EXPECT_THAT(missing, ElementsAre(HasSubstr("is not there"), HasSubstr("is not there")));
 }
 
 TEST(ExperimentPlan, RefusesAModelWithoutTheDomainThatItNeeds) {

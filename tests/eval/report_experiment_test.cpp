@@ -184,5 +184,28 @@ TEST(ReportExperiment, NamesTheFileOfADamagedDocument) {
   }
 }
 
+TEST(ReportExperiment, RefusesADocumentWithoutMetrics) {
+  const TempDir dir;
+  Json document = small_document();
+  document["metrics"] = Json::array();
+  dir.write("x.json", document.dump());
+  try {
+    read_run(dir.path());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kCorrupt);
+    EXPECT_THAT(error.what(), HasSubstr("x.json: metrics is empty"));
+  }
+}
+
+TEST(ReportExperiment, ShowsACellWithoutValuesAsEmpty) {
+  const TempDir dir;
+  Json document = small_document();
+  document["cells"][0]["values"] = Json::array();
+  dir.write("x.json", document.dump());
+
+  EXPECT_THAT(page_of(dir), HasSubstr("near"));
+}
+
 }  // namespace
 }  // namespace kindling
