@@ -72,8 +72,9 @@ std::string parse_separator(const std::string& text);
 std::optional<std::string> guess_separator(std::string_view line);
 
 // Seconds since 1970 from: seconds, milliseconds, microseconds or nanoseconds (told apart by size:
-// a number of 1e11 or more is not seconds before the year 5138), a decimal number of seconds, "2015-06-23",
-// "2015-06-23 10:20:30" (or T, optional fraction and Z), "11/12/2019 2:14:46 PM". All UTC.
+// a number of 1e11 or more is not seconds before the year 5138), a decimal number of seconds,
+// "2015-06-23", "2015-06-23 10:20:30" (or T, optional fraction and Z), "11/12/2019 2:14:46 PM". All
+// UTC.
 std::optional<std::int64_t> parse_time(std::string_view text);
 // The same, or Error{kBadInput} without a place.
 std::int64_t require_time(std::string_view text);
