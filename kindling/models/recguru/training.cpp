@@ -134,6 +134,10 @@ class Run {
       if (state_.phase == 1 && !adversarial_step()) break;
       if (state_.phase == 2) finetune_step();
       ++state_.step;
+      // No step comes after the phase's last that would notice.
+      if (state_.phase == 1 && state_.step == total_steps() && !trained_.finite()) {
+        recover("size of the weights", NAN);
+      }
       if (state_.phase == 2 &&
           (state_.step % options_.evaluate_every == 0 || state_.step == total_steps())) {
         evaluate();
@@ -144,9 +148,6 @@ class Run {
         save();
       }
       bar.step(1, note_);
-    }
-    if (state_.phase == 1 && state_.step == total_steps() && !trained_.finite()) {
-      recover("norm of the weights", NAN);
     }
   }
 
