@@ -170,32 +170,30 @@ TEST(ReportExperiment, TakesTheFileOfOneExperiment) {
   EXPECT_THROW(read_run(dir.file("z.json")), Error);
 }
 
-TEST(ReportExperiment, NamesTheFileOfADamagedDocument) {
+void expect_refused(const Json& document, Kind kind, const std::string& words) {
   const TempDir dir;
-  Json document = small_document();
-  document["cells"][0].erase("values");
   dir.write("x.json", document.dump());
   try {
     read_run(dir.path());
-    FAIL();
+    FAIL() << document.dump();
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kBadInput);
-    EXPECT_THAT(error.what(), HasSubstr("x.json"));
+    EXPECT_EQ(error.kind(), kind);
+    EXPECT_THAT(error.what(), HasSubstr(words));
   }
 }
 
+TEST(ReportExperiment, NamesTheFileOfADamagedDocument) {
+  Json document = small_document();
+  document["cells"][0].erase("values");
+
+  expect_refused(document, Kind::kBadInput, "x.json");
+}
+
 TEST(ReportExperiment, RefusesADocumentWithoutMetrics) {
-  const TempDir dir;
   Json document = small_document();
   document["metrics"] = Json::array();
-  dir.write("x.json", document.dump());
-  try {
-    read_run(dir.path());
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Kind::kCorrupt);
-    EXPECT_THAT(error.what(), HasSubstr("x.json: metrics is empty"));
-  }
+
+  expect_refused(document, Kind::kCorrupt, "x.json: metrics is empty");
 }
 
 TEST(ReportExperiment, ShowsACellWithoutValuesAsEmpty) {
