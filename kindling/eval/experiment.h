@@ -7,14 +7,14 @@
 // ranks/ (where each query's target came out), work/ (checkpoints of unfinished cells) and
 // NAME.json, the document that is returned. A cell's file is named by a hash of everything that
 // decides its numbers: the content of the data and vectors, model, effective options, protocol,
-// settings and seed, and the program's version. So experiments that share OUT share cells, an
-// interrupted run (kill -9 too) goes on where it stopped, and nothing stale is taken for a result.
-// Processes that share OUT divide the cells among them: one that another runs is left to it.
-// Errors: those of the plan, the data and the cells that are there (Error{kCorrupt}) before any
-// cell runs; Error{kIo} when the disk is full: finished cells are kept. A cell that fails is
-// reported in "failed", the others go on. With `again` that many finished cells are run once more
-// instead: equal seeds give equal numbers. With `only` no other cell is run; the document has all
-// that are finished.
+// settings and seed, the program's version and the model's revision. So experiments that share OUT
+// share cells, an interrupted run (kill -9 too) goes on where it stopped, and nothing stale is
+// taken for a result. Processes that share OUT divide the cells among them: one that another runs
+// is left to it. Errors: those of the plan, the data and the cells that are there (Error{kCorrupt})
+// before any cell runs; Error{kIo} when the disk is full: finished cells are kept. A cell that
+// fails is reported in "failed", the others go on. With `again` that many finished cells are run
+// once more instead: equal seeds give equal numbers. With `only` no other cell is run; the document
+// has all that are finished.
 #pragma once
 
 #include <chrono>
