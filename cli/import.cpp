@@ -32,7 +32,8 @@ void add_options(CLI::App& verb, Arguments& arguments) {
   const auto add = [&](const OptionInfo& option, const std::string& group) {
     if (!groups.emplace(option.name, group).second) return;
     std::string help = option.description;
-    if (!option.allowed.empty()) help += fmt::format(" ({})", option.allowed);
+    const std::string allowed = option.allowed.describe();
+    if (!allowed.empty()) help += fmt::format(" ({})", allowed);
     verb.add_option_function<std::string>(
             flag_of(option.name),
             [&arguments, name = option.name](const std::string& text) {

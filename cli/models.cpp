@@ -50,7 +50,7 @@ Json options_of(const Row& row) {
     options.push_back({{"name", option.name},
                        {"type", option.type},
                        {"default", option.value},
-                       {"allowed", option.allowed},
+                       {"allowed", option.allowed.describe()},
                        {"description", option.description}});
   }
   return options;
@@ -85,9 +85,10 @@ void describe_model(const std::string& name, const Common& common) {
   }
   fmt::print("{}: {}\nneeds: {}\n", row.name, row.source, sentence(row.needs));
   for (const OptionInfo& option : row.describe()) {
+    const std::string allowed = option.allowed.describe();
     fmt::print("\n  {} = {}  ({}{}{})\n      {}\n", option.name,
-               options_detail::text_of(option.value), option.type,
-               option.allowed.empty() ? "" : ", ", option.allowed, option.description);
+               options_detail::text_of(option.value), option.type, allowed.empty() ? "" : ", ",
+               allowed, option.description);
   }
 }
 

@@ -109,4 +109,21 @@ void fail_unknown(std::string_view name, const std::vector<OptionInfo>& known) {
 
 }  // namespace options_detail
 
+void check_value(const OptionInfo& option, const Json& value) {
+  if (value.is_structured() || value.is_null()) fail_value(option.name, value.dump(), option.type);
+  const std::string text = options_detail::text_of(value);
+  const auto parse_as = [&](auto parsed) {
+    options_detail::parse(option.name, text, option.allowed, parsed);
+  };
+  if (option.value.is_boolean()) {
+    parse_as(false);
+  } else if (option.value.is_number_integer()) {
+    parse_as(std::int64_t{0});
+  } else if (option.value.is_number()) {
+    parse_as(0.0);
+  } else {
+    parse_as(std::string());
+  }
+}
+
 }  // namespace kindling

@@ -55,7 +55,7 @@ struct OptionInfo {
   std::string name;
   std::string type;  // "true/false", "integer", "number", "text"
   Json value;        // the default when taken from a fresh Options
-  std::string allowed;
+  Allowed allowed;
   std::string description;
 };
 
@@ -85,12 +85,15 @@ std::vector<OptionInfo> describe_options(Options options) {
   const auto visit = [&](const char* name, auto& value, const Allowed& allowed,
                          const char* description) {
     using T = std::remove_reference_t<decltype(value)>;
-    all.push_back(
-        {name, options_detail::type_name<T>(), Json(value), allowed.describe(), description});
+    all.push_back({name, options_detail::type_name<T>(), Json(value), allowed, description});
   };
   options.fields(visit);
   return all;
 }
+
+// For an option that is known by its description only.
+// Errors: Error{kBadOption} as set_option() has it, also for null, an array or an object.
+void check_value(const OptionInfo& option, const Json& value);
 
 // Errors: Error{kBadOption} for an unknown name (with the nearest known one) or a value out of
 // range.

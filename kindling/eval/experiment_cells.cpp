@@ -35,14 +35,6 @@ constexpr std::pair<const char*, int> kRevisions[] = {
     {"gru4rec_official", 2}, {"libmf", 2}, {"cdcf", 2}, {"emcdr", 2}, {"neumf", 2},
 };
 
-// None for a name that is in neither table.
-std::vector<OptionInfo> options_known_to(const std::string& model) {
-  for (const ModelInfo& info : all_models()) {
-    if (model == info.name) return info.describe();
-  }
-  return is_few_shot_model(model) ? find_few_shot(model).describe() : std::vector<OptionInfo>{};
-}
-
 }  // namespace
 
 bool CellRunner::has_metric(const std::string& metric) const {
@@ -82,6 +74,13 @@ const CellKind& find_cell_kind(const std::string& name) {
   }
   throw Error(Kind::kNotFound, fmt::format("there is no kind of cells {}", quote(name)), {},
               fmt::format("the kinds are: {}", join(names, ", ")));
+}
+
+std::vector<OptionInfo> options_known_to(const std::string& model) {
+  for (const ModelInfo& info : all_models()) {
+    if (model == info.name) return info.describe();
+  }
+  return is_few_shot_model(model) ? find_few_shot(model).describe() : std::vector<OptionInfo>{};
 }
 
 OptionValues model_options(const PlanModel& model, const PlanPair& pair) {

@@ -86,6 +86,8 @@ const CellKind& find_cell_kind(const std::string& name);
 // Of a model's numbers and defaults: part of what a finished cell is found by. 1 at first.
 int revision_of(const std::string& model);
 
+// Those of a model of either table; none for an unknown name.
+std::vector<OptionInfo> options_known_to(const std::string& model);
 // The options of a row on a pair: the pair's, as far as the model has them, then the model's own.
 OptionValues model_options(const PlanModel& model, const PlanPair& pair);
 

@@ -38,36 +38,6 @@ Names unique_names(const std::vector<T>& list, const std::string& place, const c
   return names;
 }
 
-// Reads back what Allowed::describe() says: a kind of cells tells no more of its settings.
-Allowed allowed_of(const std::string& described) {
-  Allowed allowed;
-  std::string_view rest = described;
-  const auto skip = [&](std::string_view word) {
-    if (!rest.starts_with(word)) return false;
-    rest.remove_prefix(word.size());
-    return true;
-  };
-  if (skip("one of ")) {
-    for (const auto name : split(rest, ',')) allowed.names.emplace_back(trim(name));
-  } else if (skip("> ") || skip(">= ")) {
-    allowed.low = to_double(rest).value_or(allowed.low);
-    allowed.low_open = described[1] == ' ';
-  } else if (skip("< ") || skip("<= ")) {
-    allowed.high = to_double(rest).value_or(allowed.high);
-    allowed.high_open = described[1] == ' ';
-  } else if (rest.find(" to ") != std::string_view::npos) {
-    allowed.low_open = skip("above ");
-    const std::string_view low = rest.substr(0, rest.find(" to "));
-    rest.remove_prefix(low.size());
-    skip(" to ");
-    allowed.high_open = skip("below ");
-    allowed.low = to_double(low).value_or(allowed.low);
-    allowed.high = to_double(rest).value_or(allowed.high);
-  }
-  check(allowed.describe() == described, "the range of a setting is not understood");
-  return allowed;
-}
-
 void check_setting(const std::vector<OptionInfo>& known, const std::string& name, const Json& value,
                    const std::string& place) {
   Names names;
@@ -75,21 +45,9 @@ void check_setting(const std::vector<OptionInfo>& known, const std::string& name
   require_known(place, "setting", name, names);
   const OptionInfo& setting = *std::find_if(
       known.begin(), known.end(), [&](const OptionInfo& info) { return info.name == name; });
-  const auto parse_as = [&](auto parsed) {
-    options_detail::parse(name, options_detail::text_of(value), allowed_of(setting.allowed),
-                          parsed);
-  };
-  if (value.is_structured() || value.is_null()) {
-    refuse(place, fmt::format("setting {} cannot be {}; expected {}", name, quote(value.dump()),
-                              setting.type));
-  }
   try {
-    if (setting.value.is_boolean()) return parse_as(false);
-    if (setting.value.is_number_integer()) return parse_as(std::int64_t{0});
-    if (setting.value.is_number()) return parse_as(0.0);
-    parse_as(std::string());
+    check_value(setting, value);
   } catch (const Error& error) {
-    if (error.kind() == Kind::kInternal) throw;
     refuse(place, error.message(), setting.description);
   }
 }
@@ -223,15 +181,14 @@ void check_parts(const ExperimentPlan& plan, const std::string& place) {
   }
 }
 
-// A row takes of a pair's options those that it has, so a misspelt one would be dropped without a
-// word. Experiments share the lines of their pairs: the option of a model that has no row is right.
-void check_set(const PlanPair& pair, const std::string& place) {
+// A row takes of a pair's options those that it has, so one that no row of the pair has, such as a
+// misspelt one, would be dropped without a word.
+void check_set(const ExperimentPlan& plan, const PlanPair& pair, const std::string& place) {
   std::set<std::string> known;
-  const auto add = [&](const std::vector<OptionInfo>& options) {
-    for (const OptionInfo& option : options) known.insert(option.name);
-  };
-  for (const ModelInfo& model : all_models()) add(model.describe());
-  for (const FewShotInfo& model : few_shot_models()) add(model.describe());
+  for (const PlanModel& model : plan.models) {
+    if (!applies(model.pairs, pair.name)) continue;
+    for (const OptionInfo& option : options_known_to(model.model)) known.insert(option.name);
+  }
   for (const auto& [name, value] : pair.set) {
     require_known(place + ".set", "option", name, {known.begin(), known.end()});
   }
@@ -252,7 +209,6 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
     const std::string here = fmt::format("{}: pair {}", place, pair.name);
     for (const auto& [role, name] : pair.data) require_known(here, "data set", name, data);
     for (const auto& name : pair.encoders) require_known(here, "encoder", name, encoders);
-    check_set(pair, here);
   }
   for (const PlanModel& model : plan.models) {
     const std::string here = fmt::format("{}: model {}", place, model.label);
@@ -267,6 +223,9 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
       }
       check_settings(plan, model, pair, here);
     }
+  }
+  for (const PlanPair& pair : plan.pairs) {
+    check_set(plan, pair, fmt::format("{}: pair {}", place, pair.name));
   }
   for (const auto& metric : plan.metrics) check_metric(plan, metric, place + ": metrics");
   for (std::size_t n = 0; n < plan.analyses.size(); ++n) {

@@ -84,6 +84,26 @@ TEST(Options, RefuseUnknownNamesAndValuesOutOfRange) {
   EXPECT_THAT(refusal("kind", "lstm"), HasSubstr("one of gru, tcn"));
 }
 
+TEST(Options, AreCheckedByTheirDescription) {
+  const std::vector<OptionInfo> known = describe_options(Options{});
+  const auto refused = [&](std::size_t option, const Json& value) {
+    try {
+      check_value(known[option], value);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  for (const OptionInfo& option : known) EXPECT_NO_THROW(check_value(option, option.value));
+  EXPECT_EQ(refused(0, "64"), "none");
+  EXPECT_THAT(refused(0, 0), HasSubstr("> 0"));
+  EXPECT_THAT(refused(1, 1), HasSubstr("'1'"));
+  EXPECT_THAT(refused(2, "perhaps"), HasSubstr("true or false"));
+  EXPECT_THAT(refused(3, "lstm"), HasSubstr("one of gru, tcn"));
+  EXPECT_THAT(refused(3, nullptr), HasSubstr("option kind cannot be 'null'"));
+  EXPECT_THAT(refused(0, Json::array({64})), HasSubstr("option dim cannot be '[64]'"));
+}
+
 TEST(Options, ComeBackFromTheirRecord) {
   Options options;
   options.dim = 99;
