@@ -16,10 +16,10 @@
 #include <algorithm>
 
 #include "kindling/base/error.h"
+#include "kindling/models/baselines/cngan_critic.h"
 #include "kindling/models/registry.h"
 #include "kindling/models/user_map.h"
 #include "kindling/nn/tensors.h"
-#include "kindling/nn/transformer.h"
 
 namespace kindling::cngan {
 
@@ -48,43 +48,6 @@ struct Options {
     field("gan_validate_every", validate_every, kPositive,
           "generator steps between validations [R14]");
   }
-};
-
-// 2d -> 4d -> 4d -> 1 with ReLU.
-class Critic : public torch::nn::Module {
- public:
-  Critic(std::int64_t dim, Rng& rng) {
-    const std::int64_t sizes[] = {2 * dim, 4 * dim, 4 * dim, 1};
-    for (int layer = 0; layer < 3; ++layer) {
-      const nn::LinearStart start = nn::linear_start(sizes[layer + 1], sizes[layer], rng);
-      const std::string number = std::to_string(layer);
-      weight_[layer] = register_parameter("w" + number, start.weight);
-      bias_[layer] = register_parameter("b" + number, start.bias);
-    }
-  }
-
-  torch::Tensor forward(const torch::Tensor& pairs) const {  // [n, 2d] -> [n]
-    const torch::Tensor first = torch::relu(torch::addmm(bias_[0], pairs, weight_[0].t()));
-    const torch::Tensor second = torch::relu(torch::addmm(bias_[1], first, weight_[1].t()));
-    return torch::addmm(bias_[2], second, weight_[2].t()).squeeze(1);
-  }
-
-  // The gradient of forward() with respect to the pairs, as a formula that can be differentiated
-  // again: between ReLUs that stay on or off the critic is linear. [n, 2d]
-  torch::Tensor input_gradient(const torch::Tensor& pairs) const {
-    torch::Tensor on1, on2;
-    {
-      const torch::NoGradGuard no_grad;
-      const torch::Tensor first = torch::addmm(bias_[0], pairs, weight_[0].t());
-      const torch::Tensor second = torch::addmm(bias_[1], torch::relu(first), weight_[1].t());
-      on1 = first.gt(0).to(torch::kFloat32);
-      on2 = second.gt(0).to(torch::kFloat32);
-    }
-    return ((weight_[2] * on2).mm(weight_[1]) * on1).mm(weight_[0]);
-  }
-
- private:
-  torch::Tensor weight_[3], bias_[3];
 };
 
 // Mean of −log σ(x) for label 1, −log(1 − σ(x)) for label 0.
@@ -225,8 +188,7 @@ class CnGan : public FactorModel {
       }
       const torch::Tensor between = share * pairs.real.narrow(0, 0, count) +
                                     (1.0 - share) * pairs.generated.narrow(0, 0, count);
-      const torch::Tensor size = critic_.input_gradient(between).norm(2, 1);
-      return (size - 1.0).square().mean();
+      return critic_.gradient_penalty(between);
     }
 
     torch::Tensor ranking(Rng& rng) const {
