@@ -94,9 +94,8 @@ class IdSequenceModel::Lesson {
   train::Job job(const Dataset& data) {
     train::Job job;
     job.name = model_.name_;
-    Json identity = {
-        {"options", model_.identity()}, {"seed", context_.seed}, {"data", data.fingerprint()}};
-    if (!context_.validated_by.empty()) identity["validated_by"] = context_.validated_by;
+    Json identity = {{"options", model_.identity()}, {"data", data.fingerprint()}};
+    context_.identify(identity);
     job.identity = sha256(identity.dump());
     job.begin_epoch = [this](std::int64_t epoch) {
       order_ = users_;

@@ -43,6 +43,11 @@ void require_items(const Domain& domain, std::size_t fitted, const std::string& 
               {}, "it cannot move to another domain; fit it on this one");
 }
 
+void FitContext::identify(Json& facts) const {
+  facts["seed"] = seed;
+  if (!validated_by.empty()) facts["validated_by"] = validated_by;
+}
+
 bool FitContext::out_of_time() const {
   return max_seconds > 0.0 && seconds_since(begin) >= max_seconds;
 }

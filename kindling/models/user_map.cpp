@@ -122,10 +122,9 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
   all.source_data = bpr_data(source);
   Json identity = {{"model", model},
                    {"options", options_to_json(options)},
-                   {"seed", context.seed},
                    {"target", target.fingerprint()},
                    {"source", source.fingerprint()}};
-  if (!context.validated_by.empty()) identity["validated_by"] = context.validated_by;
+  context.identify(identity);
   FinishedDomains finished(context, identity);
   const Rng root = Rng(context.seed).fork(model);
   all.target = start_factors(all.target_data, options, root.fork("target"));

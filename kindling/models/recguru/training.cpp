@@ -298,10 +298,9 @@ class Run {
     Json facts;
     facts["model"] = job_.name;
     facts["options"] = identity_of(options_);
-    facts["seed"] = context_.seed;
     facts["target"] = job_.target->fingerprint();
     if (job_.source != nullptr) facts["source"] = job_.source->fingerprint();
-    if (!context_.validated_by.empty()) facts["validated_by"] = context_.validated_by;
+    context_.identify(facts);
     return sha256(facts.dump());
   }
 
