@@ -17,7 +17,6 @@ namespace {
 
 constexpr const char* kHeader = "user\tposition\titem\trank\trank_unseen";
 constexpr std::size_t kColumns = 5;
-constexpr std::size_t kResamples = 2000;
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 32U;
 
 SavedQuery parse_query(const LineReader& lines) {

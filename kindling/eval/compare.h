@@ -41,10 +41,12 @@ struct Comparison {
   Json to_json() const;
 };
 
+inline constexpr std::size_t kResamples = 2000;
+
 // Of one run each, every query being a user's only one.
 // Errors: Error{kBadInput} when the two are not equally long or empty.
 Comparison compare_paired(std::span<const double> a, std::span<const double> b, const Rng& rng,
-                          std::size_t resamples = 2000);
+                          std::size_t resamples = kResamples);
 
 // Of several runs, a list of the same queries for each seed; `users` says whose each query is
 // (empty: every query is somebody else's). One list stands for itself, it is not drawn.
@@ -53,7 +55,8 @@ using SeedValues = std::vector<std::vector<double>>;
 enum class MeanOver { kQueries, kUsers };
 Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
                          std::span<const std::uint32_t> users, const Rng& rng,
-                         std::size_t resamples = 2000, MeanOver mean_over = MeanOver::kQueries);
+                         std::size_t resamples = kResamples,
+                         MeanOver mean_over = MeanOver::kQueries);
 
 // Results of every query of a run, for later comparison: a tab-separated file with the columns
 // user, position, item, rank, rank_unseen and one line a query.

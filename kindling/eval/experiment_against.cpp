@@ -9,8 +9,6 @@ namespace kindling {
 
 namespace {
 
-constexpr std::size_t kResamples = 2000;
-
 struct AgainstTable {
   const FinishedCells& cells;
   std::string metric;

@@ -14,8 +14,6 @@ namespace kindling {
 
 namespace {
 
-constexpr std::size_t kResamples = 1000;
-
 // Rows of one table: a pair and an encoder. Rows that read no vectors belong to every encoder.
 std::vector<const ResultRow*> table_rows(const FinishedCells& cells, const PlanPair& pair,
                                          const PlanEncoder* encoder) {
