@@ -319,12 +319,15 @@ std::vector<VectorJob> vector_jobs(const ExperimentPlan& plan, const PreparedDat
 }  // namespace
 
 Error with_remedy(const Error& error, const std::string& out) {
-  const std::string data = (fs::path(out) / "data" / "").string();
-  const bool ours = error.kind() != Kind::kIo && error.kind() != Kind::kInternal;
-  if (!ours || !error.place().starts_with(data)) return error;
-  const std::string name = error.place().substr(data.size());
-  return {error.kind(), error.message(), error.place(),
-          remedy(data + name.substr(0, name.find('/')))};
+  if (error.kind() == Kind::kIo || error.kind() == Kind::kInternal) return error;
+  for (const char* folder : {"data", "scenarios"}) {
+    const std::string above = (fs::path(out) / folder / "").string();
+    if (!error.place().starts_with(above)) continue;
+    const std::string name = error.place().substr(above.size());
+    return {error.kind(), error.message(), error.place(),
+            remedy(above + name.substr(0, name.find('/')))};
+  }
+  return error;
 }
 
 void check_synthetic(const PlanData& data, const std::string& place) {

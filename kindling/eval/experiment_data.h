@@ -50,8 +50,8 @@ std::string vectors_key(const PlanPair& pair, const PlanEncoder& encoder, const 
 // Errors: those of import_dataset and embed_catalogue.
 PreparedData prepare_data(const ExperimentPlan& plan, const DataPlaces& places);
 
-// What went wrong with a data set or with vectors below OUT/data: says what to remove, so that the
-// next run makes it anew. Any other error as it is.
+// What went wrong with a data set or with vectors below OUT/data or OUT/scenarios: says what to
+// remove, so that the next run makes it anew. Any other error as it is.
 Error with_remedy(const Error& error, const std::string& out);
 
 // Refuses options of a synthetic data set that no world can be made of. Errors: Error{kBadInput}.

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "kindling/base/error.h"
+#include "kindling/eval/experiment_data.h"
 #include "kindling/eval/experiment_plan.h"
 #include "kindling/eval/learning_plots.h"
 #include "tests/support/few_shot_world.h"
@@ -14,6 +16,8 @@
 
 namespace kindling {
 namespace {
+
+using ::testing::HasSubstr;
 
 class FewShotCells : public ::testing::Test {
  protected:
@@ -87,6 +91,23 @@ TEST_F(FewShotCells, MakeScenariosAndVectorsOnceForAllRows) {
   EXPECT_EQ(std::filesystem::last_write_time(folder / "scenarios.json"), written);
   EXPECT_EQ(popular.metrics["below_itempop"], 0.0);
   EXPECT_FALSE(popular.metrics.contains("recall@20/0"));
+}
+
+TEST_F(FewShotCells, SayWhichScenariosToRemoveWhenTheyAreDamaged) {
+  CellTask damaged = task("itempop");
+  damaged.shared = dir_->file("damaged");
+  few_shot_cells().run(damaged);
+  const auto folder = std::filesystem::directory_iterator(damaged.shared + "/scenarios")->path();
+  std::filesystem::resize_file(folder / "scenarios.json", 7);
+
+  std::string message;
+  try {
+    few_shot_cells().run(damaged);
+  } catch (const Error& error) {
+    message = with_remedy(error, damaged.shared).what();
+  }
+
+  EXPECT_THAT(message, HasSubstr("remove " + folder.string() + " and run again"));
 }
 
 TEST_F(FewShotCells, SplitScenariosAtRandomWithoutAMetaTestSet) {
