@@ -95,11 +95,13 @@ struct FitContext {
   std::function<double(const Recommender&)> validate;
   std::string validated_by;  // what tells one validation from another: a checkpoint of another is
                              // refused. May be empty
-  void identify(Json& facts) const;  // adds what a checkpoint of another run differs by
-  double max_seconds = 0.0;          // training ends with the best weights so far; 0: no limit
+  double max_seconds = 0.0;  // training ends with the best weights so far; 0: no limit
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
   std::function<bool()> should_stop;  // asked between batches; true: fit() throws Error{kIo} and
                                       // the last checkpoint stays. May be empty
+
+  // Adds what a checkpoint of another run differs by: the seed, and validated_by when given.
+  void identify(Json& facts) const;
 
   // For a model that learns in stages: whether max_seconds have gone by since `begin`, and what a
   // stage may take of them (0: no limit).
