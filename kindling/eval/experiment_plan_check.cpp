@@ -13,7 +13,6 @@
 #include "kindling/eval/experiment_cells.h"
 #include "kindling/eval/experiment_data.h"
 #include "kindling/eval/metrics.h"
-#include "kindling/models/few_shot.h"
 #include "kindling/text/encoder.h"
 
 namespace kindling {
