@@ -9,6 +9,7 @@
 #include "kindling/eval/compare.h"
 #include "kindling/eval/experiment_results.h"
 #include "kindling/eval/metrics.h"
+#include "kindling/eval/report_metrics.h"
 
 namespace kindling {
 
@@ -31,8 +32,8 @@ void compare_table(const FinishedCells& cells, const std::vector<const ResultRow
   const ResultRow* best = nullptr;
   for (const ResultRow* row : rows) {
     if (cells.values(*row, metric).empty()) continue;
-    if (best == nullptr ||
-        mean_sd(cells.values(*row, metric)).mean > mean_sd(cells.values(*best, metric)).mean) {
+    if (best == nullptr || is_better(metric, mean_sd(cells.values(*row, metric)).mean,
+                                     mean_sd(cells.values(*best, metric)).mean)) {
       best = row;
     }
   }
@@ -132,11 +133,12 @@ Json selection(const ExperimentPlan& plan, const FinishedCells& cells, const Jso
         return *std::max_element(all.begin(), all.end(),
                                  [&](const auto& a, const auto& b) { return value(a) < value(b); });
       };
-      const Candidate best = largest([](const Candidate& one) { return one.target.mean; });
+      const double sign = metric_direction(metric) == MetricDirection::kSmaller ? -1.0 : 1.0;
+      const Candidate best = largest([&](const Candidate& one) { return sign * one.target.mean; });
       add_choice(table, pair, encoder, "source's validation users",
                  largest([](const Candidate& one) { return -one.loss; }), best, metric);
       add_choice(table, pair, encoder, "held-out source domain",
-                 largest([](const Candidate& one) { return one.held_out; }), best, metric);
+                 largest([&](const Candidate& one) { return sign * one.held_out; }), best, metric);
     }
   }
   return table;

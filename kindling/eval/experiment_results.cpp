@@ -123,6 +123,20 @@ void add_stories(const FinishedCells& cells, Json& document) {
   }
 }
 
+// A cell that counts its queries writes the rank of each. Paths inside OUT, each once.
+std::set<std::string> cells_without_ranks(const FinishedCells& cells) {
+  std::set<std::string> paths;
+  for (const ResultRow& row : cells.rows()) {
+    for (const PlannedCell* seed : row.seeds) {
+      const bool has_ranks = cells.cell(*seed)["more"].value("queries", 0.0) > 0.0;
+      if (has_ranks && !std::filesystem::exists(seed->ranks_path(cells.out()))) {
+        paths.insert(seed->path(""));
+      }
+    }
+  }
+  return paths;
+}
+
 [[noreturn]] void refuse_cell(const std::string& message, const std::string& path) {
   throw Error(Kind::kCorrupt, message, path, "remove the file and run again");
 }
@@ -278,6 +292,14 @@ Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepare
       if (finished.values(row, metric).empty()) continue;
       document["cells"].push_back(row_json(plan, finished, row, metric));
     }
+  }
+  const std::set<std::string> unranked = cells_without_ranks(finished);
+  document["without_ranks"] = unranked;
+  if (!unranked.empty()) {
+    log_warning(
+        "{} finished cells in {} have lost their ranks, so their rows are not compared: remove the "
+        "cell files and run again; the first is {}, all are \"without_ranks\" in {}.json",
+        unranked.size(), run.out, *unranked.begin(), plan.name);
   }
   document["comparisons"] = compare_rows(plan, finished);
   document["analyses"] = run_analyses(plan, finished);

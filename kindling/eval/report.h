@@ -41,7 +41,8 @@ struct ReportTable {
   std::string note;
   std::vector<std::string> metrics;  // columns, in order
   std::vector<ReportRow> rows;
-  bool bars = false;  // draw the first metric as bars below the table
+  bool bars = false;              // draw the first metric as bars below the table
+  std::string slice_metric = {};  // the columns are slices, of this metric
 };
 
 struct CurvePoint {
@@ -125,9 +126,6 @@ std::optional<RunReport> read_experiments(const std::string& directory);
 // Several on one page: titles of tables, plots and curves begin with their run's.
 RunReport join_runs(const std::vector<RunReport>& runs);
 std::string render_html(const RunReport& run);
-
-// "ndcg@20" -> "NDCG@20": how a metric is headed.
-std::string metric_title(const std::string& metric);
 
 // & < > " ' as entities, invalid UTF-8 and control bytes replaced: safe as text and as attribute.
 std::string escape_html(std::string_view text);

@@ -11,6 +11,7 @@
 #include "kindling/base/json.h"
 #include "kindling/base/text.h"
 #include "kindling/eval/report.h"
+#include "kindling/eval/report_marks.h"
 
 namespace kindling {
 
@@ -119,7 +120,9 @@ void add_value(const Source& source, const Json& cell, ReportTable& table) {
 void add_p_values(const Source& source, const std::string& pair, const std::string& encoder,
                   ReportTable& table) {
   for (const Json& one : source.list("comparisons")) {
-    if (source.text(one, "data") != pair || source.text(one, "encoder") != encoder) continue;
+    if (source.text(one, "data") != pair) continue;
+    // Rows that read no vectors were compared under every encoder.
+    if (!encoder.empty() && source.text(one, "encoder") != encoder) continue;
     const std::string label = source.text(one, "model");
     for (const Json& cell : source.list("cells")) {
       if (source.text(cell, "model") != label) continue;
@@ -136,7 +139,7 @@ void add_p_values(const Source& source, const std::string& pair, const std::stri
 std::string asked_note(const Source& source, const std::string& pair) {
   for (const Json& cell : source.list("cells")) {
     if (source.text(cell, "data") != pair || !cell.contains("queries_in_all")) continue;
-    return fmt::format(" The first {} of {} queries.",
+    return fmt::format("The first {} of {} queries.",
                        json_get<std::int64_t>(cell, "queries", source.place),
                        json_get<std::int64_t>(cell, "queries_in_all", source.place));
   }
@@ -144,17 +147,19 @@ std::string asked_note(const Source& source, const std::string& pair) {
 }
 
 std::string table_note(const Source& source, const Json& pair, const ReportTable& table) {
-  std::string note =
-      "★ best; ≈ not told apart from it (paired bootstrap over users and seeds, p ≥ 0.05).";
+  std::vector<std::string> notes = {marks_note(table)};
   const bool published = std::any_of(table.rows.begin(), table.rows.end(),
                                      [](const ReportRow& row) { return !row.published.empty(); });
   const auto stands = json_get_or<std::string>(pair, "stands_for", "", source.place);
   if (published) {
-    note += stands.empty()
-                ? " Below a value: the paper's, and ours minus it."
-                : fmt::format(" Below a value: the paper's on {}, which is other data.", stands);
+    notes.push_back(
+        stands.empty()
+            ? "Below a value: the paper's, and ours minus it."
+            : fmt::format("Below a value: the paper's on {}, which is other data.", stands));
   }
-  return note + asked_note(source, source.text(pair, "name"));
+  notes.push_back(asked_note(source, source.text(pair, "name")));
+  std::erase(notes, std::string());
+  return join(notes, " ");
 }
 
 void add_tables(const Source& source, RunReport& report) {
@@ -317,6 +322,8 @@ void add_experiment(const Source& source, RunReport& report) {
   const Json& missing = source.list("missing");
   if (!missing.empty())
     state += fmt::format(", {} data sets or encoders not there", missing.size());
+  const Json& unranked = source.list("without_ranks");
+  if (!unranked.empty()) state += fmt::format(", {} without their ranks", unranked.size());
   report.facts.emplace_back(name, state);
   const auto origin = json_get_or<std::string>(source.document, "source", "", source.place);
   if (!origin.empty()) report.facts.emplace_back("Source of " + name, origin);

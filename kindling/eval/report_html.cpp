@@ -1,13 +1,12 @@
 // Renders a run as one HTML page: everything inline, nothing executed, nothing fetched.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "kindling/base/text.h"
 #include "kindling/eval/report.h"
+#include "kindling/eval/report_marks.h"
 #include "kindling/eval/report_plot.h"
 #include "kindling/eval/report_style.h"
 
@@ -15,42 +14,34 @@ namespace kindling {
 
 namespace {
 
-constexpr double kSame = 1e-12;
-constexpr double kNotApart = 0.05;
 constexpr double kCountFrom = 100.0;
 
-std::string cell(const ReportRow& row, const std::string& metric, double best) {
+const char* mark_class(Mark mark) {
+  if (mark == Mark::kBest) return " class=\"best\"";
+  return mark == Mark::kNotApart ? " class=\"close\"" : "";
+}
+
+std::string cell(const ReportTable& table, const ReportRow& row, const std::string& metric) {
   const auto found = row.values.find(metric);
   if (found == row.values.end() || found->second.empty()) return "<td class=\"none\">–</td>";
   const MeanSd value = mean_sd(found->second);
-  const bool is_best = std::abs(value.mean - best) < kSame;
   std::string aside;
   if (const auto paper = row.published.find(metric); paper != row.published.end()) {
     aside = fmt::format("<span class=\"aside\">paper {:.3f} ({:+.3f})</span>", paper->second,
                         value.mean - paper->second);
   }
-  const auto p = row.p_values.find(metric);
-  const bool not_apart = p != row.p_values.end() && p->second >= kNotApart;
-  const std::string deviation = value.count > 1
-                                    ? fmt::format(" <span class=\"sd\">± {:.4f}</span>", value.sd)
-                                    : std::string();
-  const char* mark = is_best ? " class=\"best\"" : not_apart ? " class=\"close\"" : "";
-  // Shares to four places, counts as they are.
-  const std::string shown = value.mean < kCountFrom ? fmt::format("{:.4f}", value.mean)
-                                                    : fmt::format("{:.0f}", value.mean);
-  return fmt::format("<td{}>{}{}{}</td>", mark, shown, deviation, aside);
+  const int places = value.mean < kCountFrom ? 4 : 0;  // counts as they are
+  const std::string deviation =
+      value.count > 1 ? fmt::format(" <span class=\"sd\">± {:.{}f}</span>", value.sd, places)
+                      : std::string();
+  return fmt::format("<td{}>{:.{}f}{}{}</td>", mark_class(mark_of(table, row, metric)), value.mean,
+                     places, deviation, aside);
 }
 
-// The largest mean of a column: every metric here is better when larger.
-double best_of(const ReportTable& table, const std::string& metric) {
-  double best = -std::numeric_limits<double>::infinity();
-  for (const ReportRow& row : table.rows) {
-    const auto found = row.values.find(metric);
-    if (found != row.values.end() && !found->second.empty()) {
-      best = std::max(best, mean_sd(found->second).mean);
-    }
-  }
-  return best;
+std::string heading(const ReportTable& table, const std::string& metric) {
+  const bool smaller = column_direction(table, metric) == MetricDirection::kSmaller;
+  return fmt::format("<th class=\"number\">{}{}</th>", escape_html(metric_title(metric)),
+                     smaller ? "\u00a0↓" : "");
 }
 
 std::size_t seeds_of(const ReportRow& row) {
@@ -90,9 +81,7 @@ std::string render_table(const ReportTable& table, std::size_t index) {
   if (!table.note.empty())
     html += fmt::format("<p class=\"note\">{}</p>\n", escape_html(table.note));
   html += "<div class=\"scroll\"><table>\n<thead><tr><th>Model</th>";
-  for (const std::string& metric : table.metrics) {
-    html += fmt::format("<th class=\"number\">{}</th>", escape_html(metric_title(metric)));
-  }
+  for (const std::string& metric : table.metrics) html += heading(table, metric);
   html += "<th class=\"number\">Seeds</th></tr></thead>\n<tbody>\n";
   for (const ReportRow& row : table.rows) {
     html += fmt::format("<tr class=\"{}\"><th scope=\"row\">{}", kind_class(row.kind),
@@ -100,8 +89,7 @@ std::string render_table(const ReportTable& table, std::size_t index) {
     if (!row.note.empty())
       html += fmt::format("<span class=\"aside\">{}</span>", escape_html(row.note));
     html += "</th>";
-    for (const std::string& metric : table.metrics)
-      html += cell(row, metric, best_of(table, metric));
+    for (const std::string& metric : table.metrics) html += cell(table, row, metric);
     html += fmt::format("<td>{}</td></tr>\n", seeds_of(row));
   }
   html += "</tbody></table></div>\n";
@@ -275,24 +263,6 @@ std::string render_commands(const RunReport& run) {
 }
 
 }  // namespace
-
-std::string metric_title(const std::string& metric) {
-  const std::size_t at = std::min(metric.find('@'), metric.size());
-  const std::string name = metric.substr(0, at);
-  const std::string rest = metric.substr(at);
-  for (const char* acronym : {"ndcg", "mrr", "auc"}) {
-    if (name != acronym) continue;
-    std::string title = name;
-    std::transform(title.begin(), title.end(), title.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return title + rest;
-  }
-  if (name == "hit" || name == "hr") return "HR" + rest;
-  std::string title = name;
-  if (!title.empty())
-    title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
-  return title + rest;
-}
 
 std::string escape_html(std::string_view text) {
   if (!is_valid_utf8(text)) return "[text that is not UTF-8]";

@@ -83,9 +83,9 @@ ReportTable read_table(const Json& table, const std::string& directory, const st
                      .metrics = json_get<std::vector<std::string>>(table, "metrics", place),
                      .rows = {},
                      .bars = json_get_or<bool>(table, "bars", false, place)};
-  const auto slice_metric = json_get_or<std::string>(table, "slice_metric", "", place);
+  result.slice_metric = json_get_or<std::string>(table, "slice_metric", "", place);
   for (const Json& row : json_get<Json>(table, "rows", place)) {
-    result.rows.push_back(read_row(row, directory, slice_metric, place));
+    result.rows.push_back(read_row(row, directory, result.slice_metric, place));
   }
   return result;
 }

@@ -69,6 +69,52 @@ TEST(ReportExperiment, MarksTheBestAndWhatIsNotToldApart) {
   EXPECT_THAT(page, HasSubstr("2 of 3 cells"));
 }
 
+// As of s2meta-table3: the star stood at the worst share and at the most steps.
+TEST(ReportExperiment, MarksTheSmallestShareBelowABaselineAndNoCount) {
+  const TempDir dir;
+  Json document = small_document();
+  document["metrics"] = {"below_itempop", "steps"};
+  document["cells"] = {cell("good", 0.1), cell("poor", 0.6)};
+  for (Json& one : document["cells"]) one["metric"] = "below_itempop";
+  for (const double steps : {3.0, 9.0}) {
+    document["cells"].push_back(cell(steps < 5.0 ? "good" : "poor", steps));
+    document["cells"].back()["metric"] = "steps";
+  }
+  dir.write("x.json", document.dump());
+
+  const std::string page = page_of(dir);
+
+  EXPECT_THAT(page, HasSubstr("Scenarios below ItemPop\u00a0↓</th>"));
+  EXPECT_THAT(page, HasSubstr("<td class=\"best\">0.1000"));
+  EXPECT_THAT(page, HasSubstr("<td>0.6000"));
+  EXPECT_THAT(page, HasSubstr("<td>3.0000"));
+  EXPECT_THAT(page, HasSubstr("<td>9.0000"));
+  EXPECT_THAT(page, Not(HasSubstr("≈ not told apart")));
+}
+
+// Where no row of a pair reads vectors, the comparisons still name the plan's encoders.
+TEST(ReportExperiment, FindsComparisonsOfRowsWithoutVectors) {
+  const TempDir dir;
+  Json document = small_document();
+  document["comparisons"] = {{{"data", "p"},
+                              {"encoder", "hash"},
+                              {"metric", "ndcg@20"},
+                              {"model", "near"},
+                              {"p_value", 0.4}}};
+  dir.write("x.json", document.dump());
+
+  EXPECT_THAT(page_of(dir), HasSubstr("<td class=\"close\">0.3900"));
+}
+
+TEST(ReportExperiment, SaysHowManyCellsLostTheirRanks) {
+  const TempDir dir;
+  Json document = small_document();
+  document["without_ranks"] = {"cells/a.json", "cells/b.json"};
+  dir.write("x.json", document.dump());
+
+  EXPECT_THAT(page_of(dir), HasSubstr("2 of 3 cells, 2 without their ranks"));
+}
+
 TEST(ReportExperiment, SaysWhenOnlyTheFirstQueriesWereAsked) {
   const TempDir dir;
   Json document = small_document();

@@ -39,12 +39,6 @@ RunReport small_run() {
   return run;
 }
 
-TEST(MetricTitle, WritesAcronymsInCapitals) {
-  EXPECT_EQ(metric_title("ndcg@20"), "NDCG@20");
-  EXPECT_EQ(metric_title("recall@10"), "Recall@10");
-  EXPECT_EQ(metric_title("hit@10"), "HR@10");
-}
-
 TEST(EscapeHtml, MakesMarkupHarmless) {
   EXPECT_EQ(escape_html("<b a='1' c=\"2\">&"), "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;");
   EXPECT_EQ(escape_html(std::string("a\x01z")), "a\xEF\xBF\xBDz");
