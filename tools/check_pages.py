@@ -2,12 +2,17 @@
 """check_pages.py PAGE...: opens report pages in headless Chromium as a reader would, light, dark and printed.
 
 A page is refused when it shows nothing, ignores the reader's colour scheme, asks for anything outside
-itself, or cannot be printed. `--quick` looks at one size and prints nothing, `--self-test` proves that the
-check can fail, `--keep DIR` keeps the pictures.
+itself, cannot be printed, or has a part that an A4 sheet would cut off. `--quick` looks at one size and
+prints nothing, `--print` only looks at the paper, `--self-test` proves that the check can fail, `--keep DIR`
+keeps the pictures.
 Ends with 77 when there is no Chromium (Debian: chromium).
 """
 import argparse
+import functools
+import html
+import json
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -19,7 +24,23 @@ SKIPPED = 77
 SIZES = {"wide": (1100, 1600), "narrow": (500, 1600)}
 SCHEMES = {"light": [], "dark": ["--force-dark-mode"]}
 QUIET = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-         "--disable-background-networking", "--enable-logging=stderr"]
+         "--disable-background-networking", "--disable-dev-shm-usage", "--enable-logging=stderr"]
+
+PAPER = 718  # CSS pixels: 21 cm less margins of 1 cm
+# Chromium lays out for paper only while it prints, so a copy of the page has its print rules always on
+# and names what is wider than the paper: a box, or what does not fit into its box.
+MEASURE = """<script>addEventListener("load", () => {
+  const paper = document.documentElement.clientWidth, wide = [];
+  for (const part of document.body.querySelectorAll("*")) {
+    const end = Math.round(part.getBoundingClientRect().right);
+    const name = part.tagName.toLowerCase() + (part.className ? "." + part.getAttribute("class") : "");
+    const holds = part instanceof HTMLElement && part.clientWidth > 0;  // no part of a plot
+    if (end > paper + 1) wide.push(`${name} ends at ${end} of ${paper} px`);
+    else if (holds && part.scrollWidth > part.clientWidth + 1)
+      wide.push(`${name} holds ${part.scrollWidth} px in ${part.clientWidth}`);
+  }
+  document.documentElement.dataset.measured = JSON.stringify([paper, ...wide.slice(0, 3)]);
+});</script>"""
 
 
 def find_chromium():
@@ -85,10 +106,29 @@ def look_at(picture, scheme):
 
 
 def chromium(program, page, *options):
+    """What Chromium complains of, and what it writes."""
     with tempfile.TemporaryDirectory() as profile:
         done = subprocess.run([program, *QUIET, f"--user-data-dir={profile}", *options, page.resolve().as_uri()],
                               capture_output=True, text=True, timeout=120, check=False)
-    return [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Page load failed" in line]
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line or "Page load failed" in line]
+    return said, done.stdout
+
+
+def check_paper(program, page, keep):
+    """What is wrong with a page on A4 paper."""
+    paper = keep / f"{page.stem}.pdf"
+    faults, _ = chromium(program, page, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    if not (paper.exists() and paper.read_bytes().startswith(b"%PDF")):
+        faults.append("cannot be printed")
+    copy = keep / f"{page.stem}-on-paper.html"
+    text = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page.read_text(encoding="utf-8"))
+    copy.write_text(text.replace("@media print", "@media all") + MEASURE, encoding="utf-8")
+    _, dom = chromium(program, copy, f"--window-size={PAPER},1600", "--dump-dom")
+    measured = re.search(r'<html[^>]* data-measured="([^"]*)"', dom)
+    width, *wide = json.loads(html.unescape(measured[1])) if measured else [0]
+    if width != PAPER:
+        faults.append(f"could not be measured at {PAPER} px, but at {width}")
+    return [f"{page}: printed: {fault}" for fault in faults + [f"wider than the paper: {part}" for part in wide]]
 
 
 def check_page(program, page, keep, quick):
@@ -96,32 +136,32 @@ def check_page(program, page, keep, quick):
     for scheme, dark in SCHEMES.items():
         for size, (width, height) in list(SIZES.items())[:1 if quick else None]:
             picture = keep / f"{page.stem}-{scheme}-{size}.png"
-            said = chromium(program, page, *dark, f"--window-size={width},{height}", f"--screenshot={picture}")
+            said, _ = chromium(program, page, *dark, f"--window-size={width},{height}", f"--screenshot={picture}")
             found = said + (look_at(picture, scheme) if picture.exists() else ["no picture"])
             faults += [f"{page}: {scheme}, {size}: {fault}" for fault in found]
-    if quick:
-        return faults
-    paper = keep / f"{page.stem}.pdf"
-    said = chromium(program, page, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
-    if not (paper.exists() and paper.read_bytes().startswith(b"%PDF")):
-        said.append("cannot be printed")
-    return faults + [f"{page}: printed: {fault}" for fault in said]
+    return faults if quick else faults + check_paper(program, page, keep)
 
 
 def self_test(program, keep):
     text = "".join(f"<p style='color:rgb({n},90,{255 - n})'>line {n}</p>" for n in range(0, 250, 5))
     both = "<meta name='color-scheme' content='light dark'>"
     outside = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    wide = "<style>div{overflow-x:auto}p{width:900px}</style><div><p>wide</p></div>"
+    narrow = "<style>@media print{p{width:auto}}</style>"
     cases = {
         "good": (both + text, ""),
         "blank": (both, "nothing to be seen"),
         "bright": ("<style>html{background:#fff}</style>" + text, "the reader asks for dark"),
         "curious": (both + outside + text + "<img src='https://example.org/a.png'>", "CONSOLE"),
+        "cut-off": (outside + wide, "wider than the paper: div holds 900 px"),
+        "fits-paper": (outside + wide + narrow, ""),
     }
-    for name, (html, expected) in cases.items():
+    for name, (body, expected) in cases.items():
         page = keep / f"{name}.html"
-        page.write_text("<!doctype html>" + html, encoding="utf-8")
-        faults = "\n".join(check_page(program, page, keep, quick=True))
+        page.write_text("<!doctype html>" + body, encoding="utf-8")
+        on_paper = name in ("cut-off", "fits-paper")
+        look = check_paper(program, page, keep) if on_paper else check_page(program, page, keep, quick=True)
+        faults = "\n".join(look)
         if bool(expected) != bool(faults) or expected not in faults:
             sys.exit(f"check_pages: self-test: {name}: expected {expected!r}, found {faults!r}")
     print("check_pages: self-test passed")
@@ -131,6 +171,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="*", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--print", action="store_true", dest="paper")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--keep", type=pathlib.Path)
     given = parser.parse_args()
@@ -143,7 +184,8 @@ def main():
         keep.mkdir(parents=True, exist_ok=True)
         if given.self_test:
             self_test(program, keep)
-        faults = [fault for page in given.pages for fault in check_page(program, page, keep, given.quick)]
+        look = check_paper if given.paper else functools.partial(check_page, quick=given.quick)
+        faults = [fault for page in given.pages for fault in look(program, page, keep)]
     for fault in faults:
         print(fault)
     if given.pages:

@@ -31,18 +31,19 @@ section, .facts { background: var(--card); border: 1px solid var(--line); border
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .55rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-thead th { color: var(--soft); font-size: .8rem; font-weight: 600; border-bottom-width: 2px; }
+thead th { color: var(--soft); font-size: .8em; font-weight: 600; border-bottom-width: 2px; white-space: normal; vertical-align: bottom; }
 th:first-child { text-align: left; font-weight: 500; }
+th.number { min-width: 6rem; }
 tbody tr:last-child > * { border-bottom: 0; }
 tr.ours > * { background: var(--tint); }
 tr.ours th { color: var(--accent); font-weight: 650; }
 tr.oracle { color: var(--soft); }
 td.best { font-weight: 700; }
-td.best::before { content: "★ "; color: var(--accent); font-size: .75em; }
-td.close::before { content: "≈ "; color: var(--soft); font-size: .8em; }
+td.best::before { content: "★\00a0"; color: var(--accent); font-size: .75em; }
+td.close::before { content: "≈\00a0"; color: var(--soft); font-size: .8em; }
 table.words td, table.words th { text-align: left; white-space: normal; }
 td.none, .sd { color: var(--soft); font-weight: 400; }
-.sd { font-size: .82em; }
+.sd { font-size: .82em; white-space: nowrap; }
 .aside { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
 figure { margin: 1.25rem 0 0; color: var(--ink); }
 figure svg { display: block; width: 100%; height: auto; font-family: inherit; }
@@ -66,8 +67,27 @@ li.hit b { color: var(--hit-ink); font-size: .75rem; font-weight: 650; }
 pre { margin: 0; overflow-x: auto; font: .85rem/1.6 ui-monospace, "DejaVu Sans Mono", monospace; }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --accent: #8a3512; --tint: #fff; --hit: #fff; --hit-ink: #000; }
+  @page { margin: 1cm; }
+  html, body { font-size: 12px; line-height: 1.4; }
+  body { overflow-wrap: anywhere; }
   main { max-width: none; padding: 0; }
-  section, article, figure { break-inside: avoid; }
+  section, .facts { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: .8rem 0 0; }
+  .note, .summary { max-width: none; }
+  .scroll, pre, ol.strip { overflow: visible; }
+  pre { white-space: pre-wrap; }
+  table { font-size: .8rem; }
+  th, td { padding: .3rem .25rem; white-space: normal; }
+  td, thead th { overflow-wrap: normal; }
+  table.words td { overflow-wrap: anywhere; }
+  th:first-child { min-width: 6rem; }
+  th.number { min-width: 0; }
+  .sd, .aside { font-size: .9em; }
+  ol.strip { grid-auto-flow: row; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); }
+  figure svg { max-width: 36rem; margin: 0 auto; }
+  thead { display: table-header-group; }
+  p, tr, li, figure, article { break-inside: avoid; }
+  h2, h3, h4, .note { break-after: avoid; }
+  .legend, figcaption { break-before: avoid; }
 }
 )css";
 
