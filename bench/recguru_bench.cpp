@@ -5,7 +5,7 @@
 //
 //   recguru_pretrain_bench                  both peers (bench/peers/recguru_peer.py), 5 rounds
 //   recguru_pretrain_bench --batch 1024 --rounds 1
-//   recguru_pretrain_bench --large          1.4 million items: seconds and peak memory only
+//   recguru_pretrain_bench --large          1.79 million items: seconds, peak memory
 //
 // Peer `padded` pads to 100 slots and holds the vectors of all negatives, as the released code
 // does; `packed` pads buckets of like length to their longest, reads the user vector once and

@@ -1,5 +1,8 @@
 // The profiles and switches of RecGURU; what the released code leaks, and only when asked to.
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kindling/base/error.h"
@@ -156,12 +159,116 @@ TEST(RecGuruOptions, TheReleasedProfileChangesItsNegativesAfterAThird) {
   EXPECT_DOUBLE_EQ(recguru::profile_options("released").popular_negatives_from, (0.8 - 0.6) / 0.6);
 }
 
-TEST(RecGuruOptions, ThePaperProfileIsTheEquationsAsPrinted) {
-  const recguru::Options paper = recguru::profile_options("paper");
+// What a profile sets, beside its name, that `clean` does not.
+std::map<std::string, Json> set_by(const std::string& profile) {
+  const Json clean = options_to_json(recguru::profile_options("clean"));
+  const Json all = options_to_json(recguru::profile_options(profile));
+  std::map<std::string, Json> set;
+  for (const auto& [name, value] : all.items()) {
+    if (name != "profile" && clean.at(name) != value) set[name] = value;
+  }
+  return set;
+}
 
-  EXPECT_EQ(paper.adversary, "bce");  // (8)
-  EXPECT_FALSE(paper.finetune_reconstruction);
-  EXPECT_FALSE(paper.finetune_detach);
+TEST(RecGuruOptions, TheCleanProfileIsTheDecisions) {
+  const Json clean = options_to_json(recguru::profile_options("clean"));
+  const Json decided = {{"adversary", "wgan-gp"},  // R6
+                        {"gradient_penalty", 0.1},
+                        {"critic_steps", 5},
+                        {"critic", "paper"},      // R7
+                        {"overlap_loss", "mse"},  // R8
+                        {"reconstruction_weight", 1.0},
+                        {"adversarial_weight", 1.0},
+                        {"overlap_weight", 1.0},
+                        {"pretrain_steps", 2000},  // R10
+                        {"warmup", 1000},
+                        {"pretrain_rate", 1.0},
+                        {"adversarial_steps", 1000},
+                        {"adversarial_rate", 1e-4},
+                        {"finetune_steps", 5000},
+                        {"finetune_rate", 1e-3},
+                        {"finetune_beta2", 0.98},
+                        {"evaluate_every", 100},
+                        {"patience", 5},
+                        {"batch_size", 1024},
+                        {"negatives", 20},
+                        {"finetune_negatives", 5},
+                        {"keep", "best"}};  // R14
+
+  for (const auto& [name, value] : decided.items()) EXPECT_EQ(clean.at(name), value) << name;
+}
+
+// specs/recguru.md 5: T = 300, of which phases 2 and 3 have 0.6 T each; a warm-up of half of 300
+// passes.
+TEST(RecGuruOptions, TheReleasedProfileIsTheCodesSettings) {
+  constexpr int kSteps = 300;
+  constexpr int kPass = (9024 + 46'810) / 1024;  // batches: users of Sport and Cloth
+
+  const std::map<std::string, Json> released = {{"pretrain_steps", 200},
+                                                {"warmup", 300 * kPass / 2},
+                                                {"adversarial_steps", kSteps * 6 / 10},
+                                                {"finetune_steps", kSteps * 6 / 10},
+                                                {"patience", 0},
+                                                {"keep", "last"},
+                                                {"popular_negatives_from", 1.0 / 3.0},
+                                                {"negatives", 30},
+                                                {"negatives_exclude", "training+test"},
+                                                {"finetune_loss", "bpr"},
+                                                {"critic", "released"},
+                                                {"overlap_loss", "none"},
+                                                {"recommender_start", "random"}};
+
+  EXPECT_EQ(set_by("released"), released);
+  EXPECT_EQ(recguru::profile_options("released").warmup, 8100);
+  EXPECT_EQ(recguru::profile_options("released").finetune_steps, 180);
+}
+
+// specs/recguru.md 5: AutoRec's own program.
+TEST_F(RecGuru, TheReleasedProfileOfOneDomainIsAutoRecsProgram) {
+  const auto model = make_model("autorec", with(quick_guru(), "profile", "released"));
+  FitContext context;
+  model->fit(leaking_task(), context);
+
+  const Json learnt = model->details().at("options");
+  EXPECT_EQ(learnt.at("finetune_loss"), "paper");
+  EXPECT_EQ(learnt.at("pretrain_beta2"), 0.99);
+  EXPECT_EQ(learnt.at("finetune_beta2"), 0.99);
+  EXPECT_EQ(learnt.at("negatives_exclude"), "training+test");
+  const recguru::Options released = recguru::profile_options("released", true);
+  EXPECT_EQ(released.finetune_rate, 0.01);
+  EXPECT_EQ(released.warmup, 1000);
+  EXPECT_EQ(released.finetune_steps, 500 * 27);
+}
+
+TEST(RecGuruOptions, ThePaperProfileIsTheEquationsAsPrinted) {
+  const std::map<std::string, Json> paper = {{"positions", "learned"},
+                                             {"adversary", "bce"},    // (8)
+                                             {"overlap_loss", "l2"},  // (9)
+                                             {"finetune_beta2", 0.9},
+                                             {"finetune_detach", false},
+                                             {"finetune_reconstruction", false},
+                                             {"popular_negatives_from", 1.0}};
+
+  EXPECT_EQ(set_by("paper"), paper);
+}
+
+TEST_F(RecGuru, LearnsWithWhatItsProfileSets) {
+  for (const char* profile : {"paper", "released"}) {
+    const OptionValues given = with(quick_guru(), "profile", profile);
+    const auto model = make_model("recguru", given);
+    FitContext context;
+    model->fit(leaking_task(), context);
+
+    const Json learnt = model->details().at("options");
+    EXPECT_EQ(learnt.at("profile"), profile);
+    for (const auto& [name, value] : set_by(profile)) {
+      const bool is_given =
+          std::any_of(given.begin(), given.end(),
+                      [&name = name](const auto& option) { return option.first == name; });
+      if (is_given) continue;
+      EXPECT_EQ(learnt.at(name), value) << profile << ' ' << name;
+    }
+  }
 }
 
 TEST_F(RecGuru, TellsTheValidationOfTheStateThatItKeeps) {

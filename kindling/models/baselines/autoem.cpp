@@ -62,7 +62,8 @@ class AutoEm : public VectorRecommender {
                               "common",
                               quote(target.name), quote(source.name)),
                   {},
-                  "users are matched by their outside ids; train with --protocol leave-two-out");
+                  "users are matched by their outside ids: are both from one namespace? Protocols "
+                  "other than leave-two-out take shared users out of the source");
     }
     const TestItems leaked = recguru::leaked_items(options_.base.negatives_exclude, task);
     fit_base(*base_, *task.target_train, leaked.target, "target", context);
@@ -290,7 +291,7 @@ std::unique_ptr<Recommender> make(const OptionValues& values) {
   for (const auto& [name, value] : values) {
     if (name == "profile") set_option(options, name, value);
   }
-  options.base = recguru::profile_options(options.base.profile);
+  options.base = recguru::profile_options(options.base.profile, true);
   OptionValues base;
   const std::vector<OptionInfo> known = find_model("autorec").describe();
   for (const auto& [name, value] : values) {

@@ -6,13 +6,13 @@
 //         re-implements it (specs/baselines.md C; decisions B9, B13).
 // Differs: both domains start from BPRMF vectors. A stranger is of the source alone where it has
 //          such users. The source's items take no part in any of its
-//          terms and stay as they are. A batch of shared users is at most all of them.
+//          terms and stay as they are. A batch of shared users is at most all of them. The ranking
+//          losses see 2,048 triples a step, ten times as many as in the re-implementation.
 //
 //   real [p_t ; p_s] of shared users, generated [p_t ; map(p_t)] and mismatched [p_t ; p_s of a
 //   stranger] of target-only users -> critic 2d -> 4d -> 4d -> 1
 //   critic     BCE(real, generated) + 0.1 BCE(mismatched) + 0.1 (|∇| − 1)² between real, generated
-//   generator  the same with flipped labels + BPR of merge(…) on shared and on target-only users,
-//              in batches of MFEM's size
+//   generator  the same with flipped labels + BPR of merge(…) on shared and on target-only users
 #include <algorithm>
 
 #include "kindling/base/error.h"
@@ -30,6 +30,7 @@ struct Options {
   std::int64_t iterations = 500;
   std::int64_t critic_steps = 5;
   std::int64_t pair_batch = 200;
+  std::int64_t rank_batch = 2048;
   double learning_rate = 0.005;
   double mismatch_weight = 0.1;
   double penalty_weight = 0.1;
@@ -41,6 +42,8 @@ struct Options {
     field("iterations", iterations, kPositive, "steps of the generator [B13]");
     field("critic_steps", critic_steps, kPositive, "steps of the critic before each [B13]");
     field("pair_batch", pair_batch, kPositive, "pairs of each kind in a step [B13]");
+    field("rank_batch", rank_batch, kPositive,
+          "triples of each ranking loss in a step (the re-implementation: 200) [B13]");
     field("gan_learning_rate", learning_rate, kPositive,
           "Adam's step size for critic and generator [B13]");
     field("mismatch_weight", mismatch_weight, kNotNegative, "of mismatched pairs [B13]");
@@ -194,8 +197,8 @@ class CnGan : public FactorModel {
     torch::Tensor ranking(Rng& rng) const {
       torch::Tensor loss = torch::zeros({});
       if (!shared_triples_.empty()) {
-        const auto count = shared_batch(options_.factors.batch_size, start_.shared.size(),
-                                        start_.target_data.users);
+        const auto count =
+            shared_batch(options_.rank_batch, start_.shared.size(), start_.target_data.users);
         const auto drawn = shared_triples_.draw(count, rng);
         std::vector<std::int64_t> partner(start_.target_data.users, 0);
         for (const SharedUser& user : start_.shared) partner[user.first] = user.second;
@@ -207,7 +210,7 @@ class CnGan : public FactorModel {
         loss = loss +
                bpr_sum(merge_.forward(users_.index_select(0, drawn.users), other), items_, drawn);
       }
-      const auto drawn = alone_triples_.draw(options_.factors.batch_size, rng);
+      const auto drawn = alone_triples_.draw(options_.rank_batch, rng);
       const torch::Tensor lonely = users_.index_select(0, drawn.users);
       return loss + bpr_sum(merge_.forward(lonely, map_.forward(lonely)), items_, drawn);
     }

@@ -43,6 +43,7 @@ struct Options {
   std::int64_t pretrain_steps = 2000;
   std::int64_t warmup = 1000;
   double pretrain_rate = 1.0;
+  double pretrain_beta2 = 0.98;
   std::int64_t adversarial_steps = 1000;
   double adversarial_rate = 1e-4;
   std::int64_t finetune_steps = 5000;
@@ -143,11 +144,14 @@ struct Options {
     field("pretrain_steps", pretrain_steps, kNotNegative, "steps of phase 1, reconstruction [R10]");
     field("warmup", warmup, kPositive, "warm-up steps of phase 1's Noam schedule [R10]");
     field("pretrain_rate", pretrain_rate, kPositive, "factor on the Noam schedule");
+    field("pretrain_beta2", pretrain_beta2, kRate,
+          "Adam's β2 of phase 1 (code: 0.98, AutoRec's 0.99)");
     field("adversarial_steps", adversarial_steps, kNotNegative, "steps of phase 2 [R10]");
     field("adversarial_rate", adversarial_rate, kPositive, "Adam step size of phase 2, both sides");
     field("finetune_steps", finetune_steps, kNotNegative, "at most this many in phase 3 [R10]");
     field("finetune_rate", finetune_rate, kPositive, "Adam step size of phase 3");
-    field("finetune_beta2", finetune_beta2, kRate, "Adam's β2 of phase 3 (code: 0.98, paper: 0.9)");
+    field("finetune_beta2", finetune_beta2, kRate,
+          "Adam's β2 of phase 3 (code: 0.98, AutoRec's 0.99; paper: 0.9)");
     field("evaluate_every", evaluate_every, kPositive,
           "steps of phase 3 between validations [R10, R14]");
     field("patience", patience, kNotNegative,
@@ -183,11 +187,26 @@ inline Json identity_of(Options options) {
   if (options.norm == "post") identity.erase("norm");
   if (options.position_scale == 1.0) identity.erase("position_scale");
   if (options.user_dropout == 0.0) identity.erase("user_dropout");
+  if (options.pretrain_beta2 == 0.98) identity.erase("pretrain_beta2");
   return identity;
 }
 
-// The defaults of a profile: what the options that are not given are.
-inline Options profile_options(const std::string& profile) {
+// RecGURU's code has AutoRec in a program of its own, with other settings: loss (12), Adam at 0.01,
+// 500 passes in either phase. A pass is 8 batches on the paper's Sport and 45 on its Cloth: 27
+// here. Of SeqRec there is no code. Source: specs/recguru.md 4 and 5.
+inline void release_single_domain(Options& options) {
+  options.finetune_loss = "paper";
+  options.pretrain_beta2 = 0.99;
+  options.pretrain_steps = 500 * 27;
+  options.warmup = 1000;
+  options.finetune_steps = 500 * 27;
+  options.finetune_rate = 0.01;
+  options.finetune_beta2 = 0.99;
+}
+
+// The defaults of a profile: what the options that are not given are. `single_domain`: AutoRec's
+// and SeqRec's.
+inline Options profile_options(const std::string& profile, bool single_domain = false) {
   Options options;
   options.profile = profile;
   if (profile == "paper") {
@@ -213,6 +232,7 @@ inline Options profile_options(const std::string& profile) {
     options.keep = "last";
     // From 0.8 T on, in a phase 3 from 0.6 T to 1.2 T.
     options.popular_negatives_from = 1.0 / 3.0;
+    if (single_domain) release_single_domain(options);
   } else if (profile == "tuned") {  // docs/decisions/recguru.md, "All users"
     options.norm = "pre";
     options.positions = "learned";

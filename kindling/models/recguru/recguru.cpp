@@ -221,12 +221,12 @@ class Model : public VectorRecommender {
 };
 
 // The profile decides what the options that are not given are.
-Options options_of(const OptionValues& values) {
+Options options_of(const OptionValues& values, Variant variant) {
   Options chosen;
   for (const auto& [name, value] : values) {
     if (name == "profile") set_option(chosen, name, value);
   }
-  Options options = profile_options(chosen.profile);
+  Options options = profile_options(chosen.profile, variant != Variant::kRecGuru);
   for (const auto& [name, value] : values) set_option(options, name, value);
   return options;
 }
@@ -234,7 +234,8 @@ Options options_of(const OptionValues& values) {
 }  // namespace
 
 std::unique_ptr<Recommender> make(const OptionValues& values) {
-  return std::make_unique<Model>("recguru", Variant::kRecGuru, options_of(values));
+  return std::make_unique<Model>("recguru", Variant::kRecGuru,
+                                 options_of(values, Variant::kRecGuru));
 }
 
 std::vector<OptionInfo> describe() { return describe_options(Options{}); }
@@ -245,7 +246,7 @@ namespace kindling::autorec {
 
 std::unique_ptr<Recommender> make(const OptionValues& values) {
   return std::make_unique<recguru::Model>("autorec", recguru::Variant::kAutoRec,
-                                          recguru::options_of(values));
+                                          recguru::options_of(values, recguru::Variant::kAutoRec));
 }
 
 std::vector<OptionInfo> describe() { return recguru::describe(); }
@@ -256,7 +257,7 @@ namespace kindling::seqrec {
 
 std::unique_ptr<Recommender> make(const OptionValues& values) {
   return std::make_unique<recguru::Model>("seqrec", recguru::Variant::kSeqRec,
-                                          recguru::options_of(values));
+                                          recguru::options_of(values, recguru::Variant::kSeqRec));
 }
 
 std::vector<OptionInfo> describe() { return recguru::describe(); }

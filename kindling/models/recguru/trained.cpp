@@ -41,7 +41,7 @@ std::unique_ptr<train::Optimizer> Trained::adam(double rate, double beta1, doubl
 
 void Trained::start(int phase, double rate) {
   critic_optimizer_.reset();
-  if (phase == 0) optimizer_ = adam(rate, 0.9, 0.98, 1e-9, parameters());
+  if (phase == 0) optimizer_ = adam(rate, 0.9, options_.pretrain_beta2, 1e-9, parameters());
   if (phase == 1) {
     optimizer_ = adam(rate, 0.5, 0.9, 1e-8, parameters());
     critic_optimizer_ = adam(rate, 0.5, 0.9, 1e-8, critic_parameters());
