@@ -1,6 +1,7 @@
 #include "kindling/models/factors.h"
 
 #include <cmath>
+#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -38,6 +39,32 @@ TEST(DrawTriples, TakesEveryPositiveWithItemsTheUserHasNotTaken) {
     EXPECT_TRUE(own.contains(triple.item));
     EXPECT_FALSE(own.contains(triple.negative));
   }
+}
+
+// Items 0 to 2 are of one domain, 3 to 6 of the other; the third user has all of the first one's.
+TEST(DrawTriples, TakesNegativesOfThePositivesOwnDomain) {
+  BprData data;
+  data.users = 3;
+  data.items = 7;
+  data.item_begin = {0, 3, 7};
+  data.positives = {{0, 1, 0}, {0, 4, 1}, {1, 2, 0}, {1, 5, 1},
+                    {2, 0, 0}, {2, 1, 0}, {2, 2, 0}, {2, 6, 1}};
+  const std::vector<std::vector<std::uint32_t>> taken = {{1, 4}, {2, 5}, {0, 1, 2, 6}};
+  for (const auto& row : taken) data.taken.push_row(row);
+  Rng rng(1);
+
+  const auto triples = draw_triples(data, 50, rng);
+
+  using Pair = std::pair<std::uint32_t, std::uint32_t>;
+  std::map<Pair, std::set<std::uint32_t>> drawn;
+  for (const auto& triple : triples) drawn[{triple.user, triple.item}].insert(triple.negative);
+  const std::map<Pair, std::set<std::uint32_t>> expected = {{{0, 1}, {0, 2}},
+                                                            {{0, 4}, {3, 5, 6}},
+                                                            {{1, 2}, {0, 1}},
+                                                            {{1, 5}, {3, 4, 6}},
+                                                            {{2, 6}, {3, 4, 5}}};
+  EXPECT_EQ(drawn, expected);
+  EXPECT_EQ(triples.size(), 5U * 50U);
 }
 
 FactorOptions quick() {
@@ -139,6 +166,29 @@ TEST(Cmf, CarriesASharedUsersTasteOver) {
   for (std::size_t q = 0; q < 10; ++q) {
     EXPECT_EQ(scores(q, 0) > scores(q, 1), q % 2 == 0) << "user " << q;
   }
+}
+
+// The target's only item is never a negative of the source's events, and has no negative itself:
+// whatever is learnt, it stays where it began.
+TEST(Cmf, TakesNegativesOfThePositivesOwnDomain) {
+  const Dataset from = tiny({{0, 1}, {1, 2}, {2, 3}}, 4);
+  const Dataset to = tiny({{0}, {}, {}}, 1);
+  TrainTask task;
+  task.source = Domain{&from, nullptr};
+  task.target_train = Domain{&to, nullptr};
+  const auto fitted = [&](const char* epochs) {
+    const auto model = make_model("cmf", {{"epochs", epochs}, {"dim", "8"}});
+    FitContext context;
+    model->fit(task, context);
+    return model->state();  // users, items
+  };
+
+  const ModelState early = fitted("1");
+  const ModelState late = fitted("20");
+
+  EXPECT_EQ(early[1].shape, (std::vector<std::int64_t>{1, 8}));
+  EXPECT_EQ(early[1].values, late[1].values);
+  EXPECT_NE(early[0].values, late[0].values);
 }
 
 // The two-domain models that learn a map from the people who are in both.

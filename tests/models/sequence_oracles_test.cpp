@@ -44,9 +44,10 @@ class SequenceOracles : public ::testing::Test {
 };
 
 TEST_F(SequenceOracles, MetaIsVanillaZesrecInTheTarget) {
-  const OptionValues small = {{"dim", "12"}, {"epochs", "3"}};
+  const OptionValues small = {{"dim", "12"}, {"epochs", "3"}, {"learning_rates", "0.1"}};
   for (const auto& [oracle, network] :
-       {std::pair("gru4rec_meta", "gru"), std::pair("tcn_meta", "tcn")}) {
+       {std::pair("gru4rec_meta", "gru"), std::pair("tcn_meta", "tcn"),
+        std::pair("hrnn_meta", "hrnn")}) {
     FitContext one, two;
     const auto meta = fitted(oracle, small, one);
     const auto zesrec = fitted("zesrec",
