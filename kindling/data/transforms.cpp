@@ -10,6 +10,7 @@
 #include "kindling/base/hash.h"
 #include "kindling/base/random.h"
 #include "kindling/base/text.h"
+#include "kindling/data/history_lengths.h"
 
 namespace kindling {
 
@@ -221,6 +222,35 @@ Counts count(const Dataset& data, const Kept& kept) {
   return counts;
 }
 
+[[noreturn]] void refuse_empty(const Dataset& data, const TransformOptions& options,
+                               const Json& steps) {
+  std::string emptied = "none is left by itself";
+  for (const Json& step : steps) {
+    if (step["items"] != 0 && (step["events"] != 0 || data.event_count() == 0)) continue;
+    emptied = step["step"].get<std::string>() + " left none";
+    break;
+  }
+  throw Error(
+      Kind::kBadInput,
+      fmt::format("nothing is left of dataset {}: of {} users, {} items and {} events, {}",
+                  quote(data.name), data.user_count(), data.item_count(), data.event_count(),
+                  emptied),
+      {},
+      fmt::format("the longest history has length {}; --min-user-length is {}, --user-core {}, "
+                  "--item-core {}",
+                  longest_history(data), options.min_user_length, options.user_core,
+                  options.item_core));
+}
+
+// How many of the source's users and items are in the target too, as a sentence.
+std::string shared_counts(const Dataset& source, const Kept& apart) {
+  const auto gone = [](const std::vector<bool>& kept) {
+    return std::count(kept.begin(), kept.end(), false);
+  };
+  return fmt::format("{} of its {} users and {} of its {} items are in both", gone(apart.users),
+                     source.user_count(), gone(apart.items), source.item_count());
+}
+
 }  // namespace
 
 Dataset apply_transforms(const Dataset& data, const TransformOptions& options, Json& steps) {
@@ -259,8 +289,7 @@ Dataset apply_transforms(const Dataset& data, const TransformOptions& options, J
        [&] { keep_random_users(data, o.max_users, o.transform_seed, kept); });
   step("unseen_items", has_events && !o.keep_unseen_items, [&] { drop_unseen_items(data, kept); });
   if (before.items == 0 || (has_events && before.events == 0)) {
-    throw Error(Kind::kBadInput, "nothing is left of dataset " + quote(data.name), {},
-                "the steps were: " + steps.dump());
+    refuse_empty(data, o, steps);
   }
   return rebuild(data, kept, o.item_order == "lexicographic");
 }
@@ -293,16 +322,25 @@ Dataset remove_overlap(const Dataset& source, const Dataset& target, std::int64_
   for (ItemId item = 0; items && item < source.item_count(); ++item) {
     if (target.item_ids().find(source.item_ids().name(item))) kept.items[item] = false;
   }
+  const std::string shared = shared_counts(source, kept);
   drop_short_users(source, min_user_length, kept);
   drop_unseen_items(source, kept);
   const Counts left = count(source, kept);
-  if (left.events == 0) {
+  if (left.events == 0 && (users || items)) {
     const char* what = users && items ? "users and items" : users ? "users" : "items";
-    throw Error(Kind::kBadInput, users || items
-                                     ? fmt::format("nothing is left of {} without the {} of {}",
-                                                   quote(source.name), what, quote(target.name))
-                                     : fmt::format("no user of {} has {} events",
-                                                   quote(source.name), min_user_length));
+    throw Error(Kind::kBadInput,
+                fmt::format("nothing is left of {} without the {} of {}: {}", quote(source.name),
+                            what, quote(target.name), shared),
+                {},
+                fmt::format("users need {} events that stay; models of shared users learn with "
+                            "--protocol leave-two-out, which keeps them, and --remove-overlap "
+                            "(users, items or none) takes less away",
+                            min_user_length));
+  }
+  if (left.events == 0) {
+    throw Error(Kind::kBadInput,
+                fmt::format("no user of {} has {} events, the longest history has {}",
+                            quote(source.name), min_user_length, longest_history(source)));
   }
   Dataset result = rebuild(source, kept);
   if (users || items) result.origin["without_overlap_with"] = target.name;

@@ -11,6 +11,7 @@
 
 #include "kindling/base/error.h"
 #include "kindling/base/text.h"
+#include "kindling/data/history_lengths.h"
 
 namespace kindling {
 
@@ -279,7 +280,8 @@ Evaluation evaluate(const Recommender& model, const Domain& target, const Target
     throw Error(Kind::kBadInput,
                 fmt::format("protocol {} leaves no test interaction in dataset {}{}",
                             options.protocol, quote(target.data->name),
-                            prepared.repeats_left_out > 0 ? " without its repeats" : ""));
+                            prepared.repeats_left_out > 0 ? " without its repeats" : ""),
+                {}, why_nothing_is_asked(*target.data, options.protocol));
   }
   const std::size_t in_all = prepared.queries.size();
   if (options.max_queries < 0) {

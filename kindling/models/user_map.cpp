@@ -115,8 +115,8 @@ Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOp
                 fmt::format("{} learns from users of both domains, {} and {} have none in common",
                             model, quote(target.name), quote(source.name)),
                 {},
-                "users are matched by their outside ids; train with --protocol leave-two-out, "
-                "which leaves shared users in the source");
+                "users are matched by their outside ids: are both from one namespace? Protocols "
+                "other than leave-two-out take shared users out of the source");
   }
   all.target_data = bpr_data(target);
   all.source_data = bpr_data(source);

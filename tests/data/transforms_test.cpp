@@ -1,5 +1,6 @@
 #include "kindling/data/transforms.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "kindling/base/error.h"
@@ -7,6 +8,8 @@
 
 namespace kindling {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Rows such as "u: a a b": a user and their items.
 Dataset world(const std::vector<std::pair<std::string, std::string>>& users,
@@ -184,7 +187,17 @@ TEST(Transforms, SayWhenNothingIsLeft) {
   TransformOptions options;
   options.min_user_length = 10;
 
-  EXPECT_THROW(apply_transforms(world({{"u", "ab"}}), options, steps), Error);
+  try {
+    apply_transforms(world({{"u", "ab"}, {"v", "abc"}}), options, steps);
+    FAIL() << "nothing is left, and nobody says so";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kBadInput);
+    EXPECT_EQ(error.message(),
+              "nothing is left of dataset 'world': of 2 users, 3 items and 5 events, "
+              "min_user_length left none");
+    EXPECT_THAT(error.hint(), HasSubstr("longest history has length 3"));
+    EXPECT_THAT(error.hint(), HasSubstr("--min-user-length is 10"));
+  }
 }
 
 TEST(RemoveOverlap, TakesSharedUsersAndItemsFromTheSource) {
@@ -215,6 +228,23 @@ TEST(RemoveOverlap, TakesUsersOrItemsAloneOrNeither) {
   EXPECT_EQ(left("none"), "u:ab v:abcd w:ad ");
   EXPECT_EQ(left("both"), "v:bcd ");
   EXPECT_THROW(overlap_named("all"), Error);
+}
+
+TEST(RemoveOverlap, SaysWhatIsSharedWhenNothingIsLeft) {
+  const Dataset source = world({{"u", "ab"}, {"v", "cd"}, {"w", "a"}});
+  const Dataset target = world({{"u", "xa"}, {"v", "y"}});
+  const auto said = [&](const char* removed) {
+    try {
+      remove_overlap(source, target, 2, overlap_named(removed));
+    } catch (const Error& error) {
+      return error.message() + " / " + error.hint();
+    }
+    return std::string("nothing");
+  };
+
+  EXPECT_THAT(said("both"), HasSubstr("2 of its 3 users and 1 of its 4 items are in both"));
+  EXPECT_THAT(said("both"), HasSubstr("--protocol leave-two-out"));
+  EXPECT_EQ(said("none"), "nothing");
 }
 
 TEST(MatchingItems, FindsRowsByOutsideId) {

@@ -145,6 +145,19 @@ TEST(Collapse, IsRefusedWhenNoQueryIsLeft) {
             Kind::kBadInput);
 }
 
+TEST(Evaluate, SaysHowLongHistoriesMustBe) {
+  const Dataset shop = make_dataset(10, {{5, 4}, {3}});
+  const EvaluationOptions options = asked("leave-two-out");
+  const TargetSplit split = make_split(shop, options);
+
+  try {
+    evaluate(falling(), {&shop, nullptr}, split, options);
+    FAIL() << "there is nothing to ask";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.hint(), "a user needs 3 events, the longest of 2 histories has 2");
+  }
+}
+
 TEST(Collapse, HoldsForValidationToo) {
   const Dataset shop = make_dataset(10, {{5, 5, 1}});
   EvaluationOptions options = asked("leave-two-out");

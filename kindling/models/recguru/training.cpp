@@ -67,7 +67,7 @@ class Run {
     if (!job_.validate && options_.patience > 0) {
       log_info(
           "{}: without validation events nothing stops phase 3 early, its last state is kept "
-          "(--protocol leave-two-out has such events)",
+          "(--protocol leave-two-out has one for each user of three events or more)",
           job_.name);
     }
     if (job_.variant != Variant::kRecGuru || options_.overlap_loss == "none") return;
@@ -208,12 +208,11 @@ class Run {
   void require_finite(double loss, const char* what) const {
     if (std::isfinite(loss)) return;
     throw Error(Kind::kDiverged,
-                fmt::format("training diverged: the {} is {} in phase {}, step {}{}", what, loss,
-                            state_.phase_name(), state_.step + 1,
-                            context_.checkpoint.empty()
-                                ? ""
-                                : "; the last checkpoint is kept in " + context_.checkpoint),
-                {}, "lower pretrain_rate or finetune_rate, or raise warmup");
+                fmt::format("training diverged: the {} is {} in phase {}, step {}", what, loss,
+                            state_.phase_name(), state_.step + 1),
+                {},
+                "lower pretrain_rate or finetune_rate, or raise warmup, and train anew: a "
+                "checkpoint goes on with the options that it was made with");
   }
 
   bool recover(const char* what, double value) {
