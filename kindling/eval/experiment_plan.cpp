@@ -46,7 +46,7 @@ using Names = std::vector<std::string>;
 
 // An object with no members but these.
 const Json& object_of(const Json& value, const Names& members, const std::string& place) {
-  if (!value.is_object()) refuse(place, "expected an object");
+  if (!value.is_object()) refuse(place, "expected an object, not " + quote(value.dump()));
   for (const auto& [name, unused] : value.items()) require_known(place, "member", name, members);
   return value;
 }
@@ -107,7 +107,10 @@ std::vector<T> list_of(const Json& object, const std::string& member, const std:
   std::vector<T> all;
   const auto list = json_get_or<Json>(object, member, Json::array(), place);
   if (!list.is_array() || list.size() > kMaxList) {
-    refuse(place, fmt::format("{} is no list of at most {}", member, kMaxList));
+    refuse(place, fmt::format("{} is {}; expected a list of at most {}", member,
+                              list.is_array() ? fmt::format("a list of {}", list.size())
+                                              : quote(list.dump()),
+                              kMaxList));
   }
   for (std::size_t i = 0; i < list.size(); ++i) {
     all.push_back(read(list[i], fmt::format("{}: {}[{}]", place, member, i)));

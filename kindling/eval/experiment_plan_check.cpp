@@ -37,11 +37,11 @@ Names unique_names(const std::vector<T>& list, const std::string& place, const c
   return names;
 }
 
-void check_setting(const std::vector<OptionInfo>& known, const std::string& name, const Json& value,
-                   const std::string& place) {
+void check_option(const std::vector<OptionInfo>& known, const char* what, const std::string& name,
+                  const Json& value, const std::string& place) {
   Names names;
   for (const OptionInfo& info : known) names.push_back(info.name);
-  require_known(place, "setting", name, names);
+  require_known(place, what, name, names);
   const OptionInfo& setting = *std::find_if(
       known.begin(), known.end(), [&](const OptionInfo& info) { return info.name == name; });
   try {
@@ -56,10 +56,11 @@ void check_settings(const ExperimentPlan& plan, const PlanModel& model, const Pl
   const CellRunner& runner = find_cell_kind(model.kind).runner();
   const std::vector<OptionInfo> known = runner.settings();
   for (const Json* settings : {&plan.settings, &pair.settings, &model.settings}) {
-    for (const auto& [name, value] : settings->items()) check_setting(known, name, value, place);
+    for (const auto& [name, value] : settings->items())
+      check_option(known, "setting", name, value, place);
   }
   for (std::size_t step = 0; model.swept && step < plan.sweep.values.size(); ++step) {
-    check_setting(known, plan.sweep.setting, plan.sweep.value_at(step), place);
+    check_option(known, "setting", plan.sweep.setting, plan.sweep.value_at(step), place);
   }
   if (const Names protocols = runner.protocols(); !protocols.empty()) {
     require_known(place, "protocol", pair.protocol, protocols);
@@ -68,33 +69,6 @@ void check_settings(const ExperimentPlan& plan, const PlanModel& model, const Pl
     if (!pair.data.contains(role)) {
       refuse(place,
              fmt::format("{} needs the {} domain, pair {} has none", model.label, role, pair.name));
-    }
-  }
-}
-
-void check_published(const ExperimentPlan& plan, const Names& pairs, const Names& labels,
-                     const std::string& place) {
-  if (!plan.published.is_object()) refuse(place + ": published", "expected an object");
-  Names places = pairs;
-  for (const PlanPair& pair : plan.pairs) {
-    if (!pair.stands_for.empty()) places.push_back(pair.stands_for);
-  }
-  for (const auto& [pair, rows] : plan.published.items()) {
-    const std::string here = fmt::format("{}: published.{}", place, pair);
-    require_known(here, "pair", pair, places);
-    if (!rows.is_object()) refuse(here, "expected an object");
-    for (const auto& [label, metrics] : rows.items()) {
-      require_known(here, "model", label, labels);
-      if (!metrics.is_object()) refuse(here, "expected an object");
-      for (const auto& [metric, value] : metrics.items()) {
-        const bool numbers =
-            value.is_number() || (value.is_array() && value.size() == plan.sweep.values.size() &&
-                                  std::all_of(value.begin(), value.end(), [](const Json& one) {
-                                    return one.is_number() || one.is_null();
-                                  }));
-        if (!numbers)
-          refuse(fmt::format("{}.{}", here, metric), "expected a number, or one a sweep value");
-      }
     }
   }
 }
@@ -108,6 +82,41 @@ void check_metric(const ExperimentPlan& plan, const std::string& metric, const s
     refuse(place, fmt::format("unknown metric {}", quote(metric)),
            "metrics are ndcg@K, recall@K, hr@K, mrr@K, mrr and those that docs/file_formats.md "
            "names for the kind of cells");
+  }
+}
+
+// A pair's "stands_for" is what "published" has its numbers under; without any it is but a remark.
+void check_published(const ExperimentPlan& plan, const Names& pairs, const Names& labels,
+                     const std::string& place) {
+  if (!plan.published.is_object()) refuse(place + ": published", "expected an object");
+  Names places = pairs;
+  Names published;
+  for (const auto& [pair, rows] : plan.published.items()) published.push_back(pair);
+  for (const PlanPair& pair : plan.pairs) {
+    if (pair.stands_for.empty()) continue;
+    places.push_back(pair.stands_for);
+    if (published.empty()) continue;
+    require_known(fmt::format("{}: pair {}", place, pair.name), "published pair", pair.stands_for,
+                  published);
+  }
+  for (const auto& [pair, rows] : plan.published.items()) {
+    const std::string here = fmt::format("{}: published.{}", place, pair);
+    require_known(here, "pair", pair, places);
+    if (!rows.is_object()) refuse(here, "expected an object");
+    for (const auto& [label, metrics] : rows.items()) {
+      require_known(here, "model", label, labels);
+      if (!metrics.is_object()) refuse(here, "expected an object");
+      for (const auto& [metric, value] : metrics.items()) {
+        check_metric(plan, metric, here);
+        const bool numbers =
+            value.is_number() || (value.is_array() && value.size() == plan.sweep.values.size() &&
+                                  std::all_of(value.begin(), value.end(), [](const Json& one) {
+                                    return one.is_number() || one.is_null();
+                                  }));
+        if (!numbers)
+          refuse(fmt::format("{}.{}", here, metric), "expected a number, or one a sweep value");
+      }
+    }
   }
 }
 
@@ -145,32 +154,32 @@ bool applies(const Names& chosen, const std::string& name) {
   return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
 }
 
-// Names of options of files only: their values are checked when they are used.
+// What a plan calls an encoder: one of ours, or the folder of a model, which has a slash.
+void check_encoder(const PlanEncoder& encoder, const std::string& place) {
+  if (encoder.encoder.find('/') == std::string::npos) {
+    require_known(place, "encoder", encoder.encoder,
+                  {"lsa", "hash", "a folder with a '/' in its path"});
+  }
+  const std::vector<OptionInfo> known = describe_options(EncoderOptions{});
+  for (const auto& [name, value] : encoder.options) {
+    check_option(known, "option", name, value, place);
+  }
+}
+
 void check_parts(const ExperimentPlan& plan, const std::string& place) {
   for (const PlanData& data : plan.data) {
     if (data.format == "synthetic") {  // its reader is the experiment's own
       check_synthetic(data, fmt::format("{}: data {}", place, data.name));
       continue;
     }
-    Names known;
-    for (const OptionInfo& option : describe_options(TransformOptions{})) {
-      known.push_back(option.name);
-    }
-    for (const OptionInfo& option : find_reader(data.format).describe()) {
-      known.push_back(option.name);
-    }
+    std::vector<OptionInfo> known = describe_options(TransformOptions{});
+    for (const OptionInfo& option : find_reader(data.format).describe()) known.push_back(option);
     for (const auto& [name, value] : data.options) {
-      require_known(fmt::format("{}: data {}", place, data.name), "option", name, known);
+      check_option(known, "option", name, value, fmt::format("{}: data {}", place, data.name));
     }
   }
   for (const PlanEncoder& encoder : plan.encoders) {
-    Names known;
-    for (const OptionInfo& option : describe_options(EncoderOptions{})) {
-      known.push_back(option.name);
-    }
-    for (const auto& [name, value] : encoder.options) {
-      require_known(fmt::format("{}: encoder {}", place, encoder.name), "option", name, known);
-    }
+    check_encoder(encoder, fmt::format("{}: encoder {}", place, encoder.name));
   }
   Names kinds;
   for (const CellKind& kind : all_cell_kinds()) kinds.emplace_back(kind.name);
@@ -237,9 +246,15 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
 }  // namespace
 
 ExperimentPlan parse_plan(std::string_view text, std::string_view place) {
-  ExperimentPlan plan = plan_detail::read_members(text, place);
-  check_plan(plan, std::string(place));
-  return plan;
+  try {
+    ExperimentPlan plan = plan_detail::read_members(text, place);
+    check_plan(plan, std::string(place));
+    return plan;
+  } catch (const Error& error) {
+    if (!error.hint().empty()) throw;
+    throw Error(error.kind(), error.message(), error.place(),
+                "docs/file_formats.md says what an experiment file holds");
+  }
 }
 
 ExperimentPlan read_plan(const std::string& path) {

@@ -81,7 +81,10 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/models/2/settings", {{"interactions", 5}}), "interactions");
   expect_refused(changed("/data/0/format", "cvs"), "did you mean csv?");
   expect_refused(changed("/encoders/0/options", {{"dims", 5}}), "dims");
+  expect_refused(changed("/encoders/0/encoder", "hsh"), "did you mean hash?");
   expect_refused(changed("/published", {{"q", Json::object()}}), "pair");
+  const Json row = {{"z", {{"ndgc@20", 0.5}}}};
+  expect_refused(changed("/published", {{"p", row}}), "unknown metric 'ndgc@20'");
   expect_refused(changed("/metrics", {"recall@zz"}), "recall@zz");
   expect_refused(changed("/metrics", {"steps"}), "steps");
 }
@@ -93,6 +96,10 @@ TEST(ExperimentPlan, RefusesValuesOutOfRange) {
     return plan;
   };
   expect_refused(changed("/seeds", 0), "seeds cannot be 0; expected 1 to 100");
+  expect_refused(changed("/seeds", "two"), "docs/file_formats.md says");
+  expect_refused(changed("/models", 3), "models is '3'; expected a list of at most 1000");
+  expect_refused(changed("/models/1", 3), "expected an object, not '3'");
+  expect_refused(changed("/encoders/0/options", {{"dim", "x"}}), "encoder h: option dim");
   expect_refused(changed("/models/2/set", {{"dim", -3}}), "dim");
   expect_refused(changed("/models/1/label", "r"), "two models");
   expect_refused(changed("/models/1/label", "../r"), "label");
@@ -205,7 +212,7 @@ TEST(ExperimentPlan, RefusesASyntheticWorldThatCannotBe) {
 
 TEST(ExperimentPlan, LeavesOutAnEncoderWhosePathCannotBe) {
   Json file = small_plan();
-  file["encoders"][0]["encoder"] = std::string(300, 'e');
+  file["encoders"][0]["encoder"] = "models/" + std::string(300, 'e');
   file["data"].push_back({{"name", "c"},
                           {"format", "csv"},
                           {"folder", std::string(300, 'f')},
@@ -225,8 +232,10 @@ TEST(ExperimentPlan, RefusesAModelWithoutTheDomainThatItNeeds) {
 
 TEST(ExperimentPlan, FindsPublishedNumbersOfAPairOrOfTheOneItStandsFor) {
   Json file = small_plan();
-  file["pairs"][0]["stands_for"] = "paper";
+  file["pairs"][0]["stands_for"] = "papers";
   file["published"] = {{"paper", {{"z", {{"ndcg@20", 0.5}}}}}};
+  expect_refused(file, "did you mean paper?");
+  file["pairs"][0]["stands_for"] = "paper";
 
   const ExperimentPlan plan = parse_plan(file.dump(), "x.json");
 
