@@ -84,19 +84,19 @@ std::vector<OptionInfo> options_known_to(const std::string& model) {
 }
 
 OptionValues model_options(const PlanModel& model, const PlanPair& pair) {
-  OptionValues values;
-  const auto has = [](const OptionValues& list, const std::string& name) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const auto& option) { return option.first == name; });
-  };
-  for (const OptionInfo& option : options_known_to(model.model)) {
-    for (const auto& [name, value] : pair.set) {
-      if (name == option.name && !has(model.set, name)) values.emplace_back(name, value);
+  std::map<std::string, std::string> values;  // what is put in later wins
+  const std::vector<OptionInfo> known = options_known_to(model.model);
+  for (const auto& [name, value] : pair.set) {
+    if (std::any_of(known.begin(), known.end(),
+                    [&name = name](const OptionInfo& option) { return option.name == name; })) {
+      values[name] = value;
     }
   }
-  values.insert(values.end(), model.set.begin(), model.set.end());
-  std::sort(values.begin(), values.end());
-  return values;
+  for (const auto& [name, value] : model.set) values[name] = value;
+  if (const auto here = model.pair_set.find(pair.name); here != model.pair_set.end()) {
+    for (const auto& [name, value] : here->second) values[name] = value;
+  }
+  return {values.begin(), values.end()};
 }
 
 }  // namespace kindling

@@ -80,14 +80,24 @@ Json settings_of(const Json& object, const std::string& place) {
   return settings;
 }
 
-OptionValues set_of(const Json& object, const std::string& place) {
+OptionValues set_of(const Json& object, const std::string& member, const std::string& place) {
   OptionValues values;
-  const auto set = json_get_or<Json>(object, "set", Json::object(), place);
-  if (!set.is_object()) refuse(place + ".set", "expected an object");
+  const auto set = json_get_or<Json>(object, member, Json::object(), place);
+  const std::string here = fmt::format("{}.{}", place, member);
+  if (!set.is_object()) refuse(here, "expected an object, not " + quote(set.dump()));
   for (const auto& [name, value] : set.items()) {
-    values.emplace_back(name, value_text(value, fmt::format("{}.set.{}", place, name)));
+    values.emplace_back(name, value_text(value, fmt::format("{}.{}", here, name)));
   }
   return values;
+}
+
+std::map<std::string, OptionValues> pair_sets_of(const Json& object, const std::string& place) {
+  std::map<std::string, OptionValues> all;
+  const auto sets = json_get_or<Json>(object, "pair_set", Json::object(), place);
+  const std::string here = place + ".pair_set";
+  if (!sets.is_object()) refuse(here, "expected an object, not " + quote(sets.dump()));
+  for (const auto& [pair, unused] : sets.items()) all[pair] = set_of(sets, pair, here);
+  return all;
 }
 
 std::map<std::string, std::string> options_of(const Json& object, const std::string& place) {
@@ -181,7 +191,7 @@ PlanPair read_pair(const Json& value, const std::string& place) {
   pair.name = name_of(value, "name", place);
   pair.title = title_of(value, pair.name, place);
   pair.protocol = json_get_or<std::string>(value, "protocol", "", place);
-  pair.set = set_of(value, place);
+  pair.set = set_of(value, "set", place);
   pair.settings = settings_of(value, place);
   pair.encoders = json_get_or<Names>(value, "encoders", {}, place);
   pair.stands_for = json_get_or<std::string>(value, "stands_for", "", place);
@@ -196,8 +206,8 @@ PlanRole role_of(const std::string& name, const std::string& place) {
 
 PlanModel read_model(const Json& value, const std::string& place) {
   object_of(value,
-            {"label", "title", "model", "kind", "role", "set", "settings", "seeded", "swept",
-             "encoders", "pairs"},
+            {"label", "title", "model", "kind", "role", "set", "pair_set", "settings", "seeded",
+             "swept", "encoders", "pairs"},
             place);
   PlanModel model;
   model.label = name_of(value, "label", place);
@@ -205,7 +215,8 @@ PlanModel read_model(const Json& value, const std::string& place) {
   model.model = json_get<std::string>(value, "model", place);
   model.kind = json_get_or<std::string>(value, "kind", "", place);
   model.role = role_of(json_get_or<std::string>(value, "role", "baseline", place), place);
-  model.set = set_of(value, place);
+  model.set = set_of(value, "set", place);
+  model.pair_set = pair_sets_of(value, place);
   model.settings = settings_of(value, place);
   model.seeded = json_get_or<bool>(value, "seeded", true, place);
   model.swept = json_get_or<bool>(value, "swept", true, place);

@@ -63,6 +63,7 @@ struct PlanModel {
   std::string kind;   // of cells
   PlanRole role = PlanRole::kBaseline;
   OptionValues set;
+  std::map<std::string, OptionValues> pair_set;  // pair -> options that win over `set` there
   Json settings = Json::object();
   bool seeded = true;                 // false: one seed says it all
   bool swept = true;                  // false: one cell, a level line beside the sweep

@@ -222,6 +222,9 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
     const std::string here = fmt::format("{}: model {}", place, model.label);
     for (const auto& name : model.encoders) require_known(here, "encoder", name, encoders);
     for (const auto& name : model.pairs) require_known(here, "pair", name, pairs);
+    for (const auto& [name, set] : model.pair_set) {
+      require_known(here + ".pair_set", "pair", name, pairs);
+    }
     for (const PlanPair& pair : plan.pairs) {
       if (!applies(model.pairs, pair.name)) continue;
       try {

@@ -10,6 +10,7 @@
 #include "kindling/base/error.h"
 #include "kindling/data/split.h"
 #include "kindling/data/synthetic.h"
+#include "kindling/eval/experiment_cells.h"
 #include "kindling/eval/experiment_plan.h"
 #include "kindling/eval/next_item_cells.h"
 
@@ -74,6 +75,8 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/sead", 3), "sead");
   expect_refused(changed("/models/2/model", "zesrek"), "did you mean zesrec?");
   expect_refused(changed("/models/2/set", {{"dimm", 3}}), "dimm");
+  expect_refused(changed("/models/2/pair_set", {{"q", Json::object()}}), "pair_set");
+  expect_refused(changed("/models/2/pair_set", {{"p", {{"dimm", 3}}}}), "dimm");
   expect_refused(changed("/models/2/kind", "no-shot"), "no-shot");
   expect_refused(changed("/pairs/0/target", "c"), "data set");
   expect_refused(changed("/pairs/0/protocol", "leave-one-in"), "leave-one-in");
@@ -290,6 +293,21 @@ TEST(PlanCells, NamesACellByAllThatDecidesIt) {
   std::set<std::string> keys;
   for (const PlannedCell& cell : cells) keys.insert(cell.key);
   EXPECT_EQ(keys.size(), cells.size());
+}
+
+TEST(ModelOptions, OfARowWinOverItsPairsAndThoseOfTheRowInThePairOverBoth) {
+  Json file = small_plan();
+  file["pairs"][0]["set"] = {{"dim", 16}, {"epochs", 5}, {"dropout", 0.1}};
+  file["models"][2]["set"] = {{"epochs", 7}, {"dropout", 0.3}};
+  file["models"][2]["pair_set"] = {{"p", {{"dropout", 0.5}}}};
+  const ExperimentPlan plan = parse_plan(file.dump(), "x.json");
+  PlanPair other = plan.pairs[0];
+  other.name = "q";
+
+  EXPECT_EQ(model_options(plan.models[2], plan.pairs[0]),
+            (OptionValues{{"dim", "16"}, {"dropout", "0.5"}, {"epochs", "7"}}));
+  EXPECT_EQ(model_options(plan.models[2], other),
+            (OptionValues{{"dim", "16"}, {"dropout", "0.3"}, {"epochs", "7"}}));
 }
 
 TEST(PlanCells, LeavesOutPairsWithoutTheirData) {
