@@ -13,6 +13,7 @@
 #include "kindling/eval/experiment_cells.h"
 #include "kindling/eval/experiment_data.h"
 #include "kindling/eval/metrics.h"
+#include "kindling/eval/report_metrics.h"
 #include "kindling/text/encoder.h"
 
 namespace kindling {
@@ -144,6 +145,11 @@ void check_analysis(const ExperimentPlan& plan, const PlanAnalysis& analysis, co
       refuse(place, fmt::format("metric {} is no function of a rank", quote(metric)),
              "queries are compared by ndcg@K, recall@K, hr@K, mrr@K or mrr");
     }
+  }
+  if (analysis.kind == "overtake" && analysis.settings.contains("metric") &&
+      metric_direction(analysis.settings["metric"]) != MetricDirection::kLarger) {
+    refuse(place, fmt::format("no line is overtaken by {}", analysis.settings["metric"].dump()),
+           "overtaking needs a metric of which larger values are better");
   }
   if (is_selection && analysis.settings.contains("held_out")) {
     check_held_out(analysis.settings["held_out"], pairs, place + ".held_out");

@@ -27,6 +27,17 @@ RowKind kind_of(const std::string& role) {
   return role == "oracle" ? RowKind::kOracle : RowKind::kBaseline;
 }
 
+Json read_document(const std::string& file) {
+  try {
+    return read_json(file, kMaxBytes);
+  } catch (const Error& error) {
+    if (!error.hint().empty()) throw;
+    throw Error(
+        error.kind(), error.message(), file,
+        "remove it, or put it elsewhere; `kindling experiment` writes an experiment's anew");
+  }
+}
+
 // The documents of experiments directly in the directory, by name of the file; or the one file.
 std::vector<std::pair<std::string, Json>> documents_in(const std::string& directory) {
   std::vector<std::pair<std::string, Json>> found;
@@ -40,7 +51,7 @@ std::vector<std::pair<std::string, Json>> documents_in(const std::string& direct
   }
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
-    Json document = read_json(file.string(), kMaxBytes);
+    Json document = read_document(file.string());
     if (document.is_object() && document.contains("kindling_experiment")) {
       found.emplace_back(file.string(), std::move(document));
     }

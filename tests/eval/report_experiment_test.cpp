@@ -106,6 +106,19 @@ TEST(ReportExperiment, FindsComparisonsOfRowsWithoutVectors) {
   EXPECT_THAT(page_of(dir), HasSubstr("<td class=\"close\">0.3900"));
 }
 
+TEST(ReportExperiment, SaysWhatToDoWithADamagedDocument) {
+  const TempDir dir;
+  dir.write("x.json", small_document().dump().substr(0, 200));
+
+  try {
+    page_of(dir);
+    FAIL() << "a damaged document was read";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.place(), HasSubstr("x.json"));
+    EXPECT_THAT(error.hint(), HasSubstr("writes an experiment's anew"));
+  }
+}
+
 TEST(ReportExperiment, SaysHowManyCellsLostTheirRanks) {
   const TempDir dir;
   Json document = small_document();

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kindling/base/error.h"
 #include "kindling/base/file.h"
 #include "kindling/data/safetensors.h"
 #include "kindling/eval/experiment.h"
@@ -95,6 +96,19 @@ TEST_F(LostRanks, AreWarnedOfWithWhatToDo) {
   EXPECT_EQ(document_["without_ranks"].size(), 2U);
   for (const Json& path : document_["without_ranks"]) {
     EXPECT_TRUE(std::filesystem::exists(dir_.file(path.get<std::string>()))) << path;
+  }
+}
+
+TEST_F(LostRanks, SayWhatToRemoveWhenTheyAreDamaged) {
+  write_file(cells_[0].ranks_path(run_.out), "no tensors");
+
+  try {
+    experiment_document(plan_, prepared_, cells_, run_);
+    FAIL() << "damaged ranks were read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Kind::kCorrupt);
+    EXPECT_EQ(error.place(), cells_[0].ranks_path(run_.out));
+    EXPECT_THAT(error.hint(), HasSubstr(cells_[0].path(run_.out)));
   }
 }
 
