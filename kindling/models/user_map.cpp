@@ -105,19 +105,23 @@ class FinishedDomains {
 
 }  // namespace
 
+std::vector<SharedUser> require_shared_users(const Dataset& target, const Dataset& source,
+                                             const std::string& model) {
+  std::vector<SharedUser> shared = shared_users(target, source);
+  if (!shared.empty()) return shared;
+  throw Error(Kind::kUnsupported,
+              fmt::format("{} learns from users of both domains, {} and {} have none in common",
+                          model, quote(target.name), quote(source.name)),
+              {},
+              "users are matched by their outside ids: are both from one namespace? Protocols "
+              "other than leave-two-out take shared users out of the source");
+}
+
 Pretrained pretrain(const Dataset& target, const Dataset& source, const FactorOptions& options,
                     const std::string& model, FitContext& context,
                     const std::function<double(const Factors&)>& validate) {
   Pretrained all;
-  all.shared = shared_users(target, source);
-  if (all.shared.empty()) {
-    throw Error(Kind::kUnsupported,
-                fmt::format("{} learns from users of both domains, {} and {} have none in common",
-                            model, quote(target.name), quote(source.name)),
-                {},
-                "users are matched by their outside ids: are both from one namespace? Protocols "
-                "other than leave-two-out take shared users out of the source");
-  }
+  all.shared = require_shared_users(target, source, model);
   all.target_data = bpr_data(target);
   all.source_data = bpr_data(source);
   Json identity = {{"model", model},

@@ -29,6 +29,11 @@ struct Pretrained {
   std::vector<std::int64_t> alone;  // users of the target only who have interactions
 };
 
+// The users of both domains, by outside id. Errors: Error{kUnsupported} that names `model` when
+// there are none.
+std::vector<SharedUser> require_shared_users(const Dataset& target, const Dataset& source,
+                                             const std::string& model);
+
 // BPRMF in each domain. The source has no validation events here: it is trained for as many passes
 // as the target's best state took. `validate` is given the target's factors. With a checkpoint
 // folder the vectors of a finished domain are saved there, and a resumed run goes on behind them:

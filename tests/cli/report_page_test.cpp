@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/check_pages.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -9,23 +10,17 @@ namespace kindling {
 namespace {
 
 using testing::Outcome;
-using testing::Process;
 using testing::run_kindling;
 using testing::TempDir;
-
-constexpr int kNoChromium = 77;
 
 TEST(ReportPage, ReadsWellInABrowserLightAndDark) {
   const TempDir dir;
   ASSERT_EQ(run_kindling({"experiment", "smoke", "--out", dir.path(), "--seeds", "1"}).code, 0);
   ASSERT_EQ(run_kindling({"report", dir.path()}).code, 0);
 
-  const Outcome outcome =
-      Process({"/usr/bin/env", "python3", KINDLING_TEST_DATA "/../../tools/check_pages.py",
-               "--quick", dir.file("report.html")})
-          .wait();
+  const Outcome outcome = testing::check_pages("--quick", dir.file("report.html"));
 
-  if (outcome.code == kNoChromium) GTEST_SKIP() << "no Chromium to look at pages with";
+  if (outcome.code == testing::kNoChromium) GTEST_SKIP() << "no Chromium to look at pages with";
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
 }
 

@@ -3,15 +3,11 @@
 
 #include "kindling/base/file.h"
 #include "kindling/eval/report.h"
+#include "tests/support/check_pages.h"
 #include "tests/support/temp_dir.h"
-
-#define KINDLING_PROGRAM "kindling"  // not run here
-#include "tests/support/process.h"
 
 namespace kindling {
 namespace {
-
-constexpr int kNoChromium = 77;
 
 // Eleven metrics with deviations and published numbers, as of RecGURU's table 2.
 ReportTable wide_table() {
@@ -54,12 +50,9 @@ TEST(ReportPrint, FitsElevenMetricsAndSixItemsOnA4) {
   const testing::TempDir dir;
   write_file(dir.file("page.html"), render_html(run));
 
-  const testing::Outcome outcome =
-      testing::Process({"/usr/bin/env", "python3", KINDLING_TEST_DATA "/../../tools/check_pages.py",
-                        "--print", dir.file("page.html")})
-          .wait();
+  const testing::Outcome outcome = testing::check_pages("--print", dir.file("page.html"));
 
-  if (outcome.code == kNoChromium) GTEST_SKIP() << "no Chromium to print with";
+  if (outcome.code == testing::kNoChromium) GTEST_SKIP() << "no Chromium to print with";
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
 }
 

@@ -83,6 +83,7 @@ class Process {
   ::pid_t id_ = 0;
 };
 
+#ifdef KINDLING_PROGRAM  // of the tests of the command line
 inline Process start_kindling(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), KINDLING_PROGRAM);
   return Process(std::move(arguments));
@@ -91,5 +92,6 @@ inline Process start_kindling(std::vector<std::string> arguments) {
 inline Outcome run_kindling(std::vector<std::string> arguments) {
   return start_kindling(std::move(arguments)).wait();
 }
+#endif
 
 }  // namespace kindling::testing

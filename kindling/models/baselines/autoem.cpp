@@ -55,16 +55,7 @@ class AutoEm : public VectorRecommender {
     nn::use_base_threads();
     const Dataset& target = *task.target_train->data;
     const Dataset& source = *task.source->data;
-    const std::vector<SharedUser> shared = shared_users(target, source);
-    if (shared.empty()) {
-      throw Error(Kind::kUnsupported,
-                  fmt::format("autoem learns from users of both domains, {} and {} have none in "
-                              "common",
-                              quote(target.name), quote(source.name)),
-                  {},
-                  "users are matched by their outside ids: are both from one namespace? Protocols "
-                  "other than leave-two-out take shared users out of the source");
-    }
+    const std::vector<SharedUser> shared = require_shared_users(target, source, "autoem");
     const TestItems leaked = recguru::leaked_items(options_.base.negatives_exclude, task);
     fit_base(*base_, *task.target_train, leaked.target, "target", context);
     const auto other = make_base(source_options(base_->details()));
