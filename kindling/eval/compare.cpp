@@ -38,17 +38,22 @@ SavedQuery parse_query(const LineReader& lines) {
       lines.place());
 }
 
-// The results of both sides, added up for each user: a row holds the seeds of a, those of b, and
-// how many queries the user has. For a mean over users it holds the user's means, and 1.
+// By how much more than a draw of n units makes them, the drawn differ from all of them.
+double spread_of(std::size_t n) {
+  return n < 2 ? 1.0 : std::sqrt(static_cast<double>(n) / static_cast<double>(n - 1));
+}
+
+// The results of both sides, added up for each unit: a row holds the seeds of a, those of b, and
+// how many queries the unit has. For a mean over units it holds the unit's means, and 1.
 struct Clusters {
-  Clusters(const SeedValues& a, const SeedValues& b, std::span<const std::uint32_t> users,
+  Clusters(const SeedValues& a, const SeedValues& b, std::span<const std::uint32_t> units,
            MeanOver mean_over) {
-    check_lists(a, b, users);
+    check_lists(a, b, units);
     queries = a.front().size();
     columns = a.size() + b.size() + 1;
     std::unordered_map<std::uint32_t, std::size_t> row_of;
     for (std::size_t q = 0; q < queries; ++q) {
-      const std::size_t row = users.empty() ? q : row_of.try_emplace(users[q], rows).first->second;
+      const std::size_t row = units.empty() ? q : row_of.try_emplace(units[q], rows).first->second;
       if (row == rows) {
         ++rows;
         sums.resize(rows * columns, 0.0);
@@ -67,9 +72,9 @@ struct Clusters {
   }
 
   static void check_lists(const SeedValues& a, const SeedValues& b,
-                          std::span<const std::uint32_t> users) {
+                          std::span<const std::uint32_t> units) {
     const std::size_t length = a.empty() ? 0 : a.front().size();
-    bool same = length > 0 && !b.empty() && (users.empty() || users.size() == length);
+    bool same = length > 0 && !b.empty() && (units.empty() || units.size() == length);
     for (const SeedValues* side : {&a, &b}) {
       for (const auto& seed : *side) same = same && seed.size() == length;
     }
@@ -92,7 +97,7 @@ struct Clusters {
     const double* from = sums.data() + row * columns;
     for (std::size_t c = 0; c < columns; ++c) total[c] += from[c];
   }
-  // Of the means over queries, or users.
+  // Of the means over queries, or units.
   double difference(const std::vector<double>& total, const std::vector<double>& a,
                     const std::vector<double>& b) const {
     double sum = 0.0;
@@ -116,7 +121,7 @@ std::vector<double> drawn_weights(std::size_t seeds, Rng& rng) {
   std::vector<double> weights = equal_weights(seeds);
   if (seeds < 2) return weights;
   const auto n = static_cast<double>(seeds);
-  const double spread = std::sqrt(n / (n - 1.0));
+  const double spread = spread_of(seeds);
   std::vector<double> drawn(seeds, 0.0);
   for (std::size_t k = 0; k < seeds; ++k) drawn[rng.below(seeds)] += 1.0 / n;
   for (std::size_t s = 0; s < seeds; ++s) weights[s] += spread * (drawn[s] - 1.0 / n);
@@ -152,20 +157,24 @@ Comparison compare_paired(std::span<const double> a, std::span<const double> b, 
 }
 
 Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
-                         std::span<const std::uint32_t> users, const Rng& rng,
+                         std::span<const std::uint32_t> units, const Rng& rng,
                          std::size_t resamples, MeanOver mean_over) {
-  const Clusters clusters(a, b, users, mean_over);
+  const Clusters clusters(a, b, units, mean_over);
   Comparison result;
   result.pairs = clusters.queries;
-  result.difference =
-      clusters.difference(clusters.sums_of_all(), equal_weights(a.size()), equal_weights(b.size()));
+  const std::vector<double> all = clusters.sums_of_all();
+  result.difference = clusters.difference(all, equal_weights(a.size()), equal_weights(b.size()));
+  // The means are spread, not the weights: those of a small unit drawn often could fall below 0.
+  const double spread = spread_of(clusters.rows);
   Rng draws = rng.fork("bootstrap");
   Rng seeds = rng.fork("seeds");
   std::vector<double> means(std::max<std::size_t>(resamples, 1));
   for (double& mean : means) {
     const std::vector<double> sums = clusters.drawn_sums(draws);
     const std::vector<double> first = drawn_weights(a.size(), seeds);
-    mean = clusters.difference(sums, first, drawn_weights(b.size(), seeds));
+    const std::vector<double> second = drawn_weights(b.size(), seeds);
+    mean = clusters.difference(all, first, second);
+    mean += spread * (clusters.difference(sums, first, second) - mean);
   }
   std::sort(means.begin(), means.end());
   const auto quantile = [&](double share) {
@@ -206,7 +215,7 @@ std::vector<SavedQuery> load_queries(const std::string& path) {
 SavedComparison::SavedComparison(const Evaluation& first, const Dataset& target,
                                  const std::string& path, std::string metric)
     : metric_(std::move(metric)),
-      mean_over_(first.options.mean_over_users ? MeanOver::kUsers : MeanOver::kQueries) {
+      mean_over_(first.options.mean_over_users ? MeanOver::kUnits : MeanOver::kQueries) {
   const std::vector<SavedQuery> saved = load_queries(path);
   if (saved.size() != first.queries.size()) {
     throw Error(

@@ -2,14 +2,15 @@
 //
 //   MeanSd ndcg = mean_sd(values_of_five_seeds);                    // 0.043 +- 0.002
 //   Comparison c = compare_paired(ours, theirs, Rng(seed));         // the same queries, in order
-//   Comparison d = compare_seeds(ours_by_seed, theirs_by_seed, users, Rng(seed));
+//   Comparison d = compare_seeds(ours_by_seed, theirs_by_seed, units, Rng(seed));
 //   c.p_value < 0.01 ? "better" : "not shown";
 //
-// The bootstrap draws users with all their queries, and the seeds of either side, with replacement
-// and asks how often the difference changes sign: what it tells apart would be told apart with
-// other users and other seeds. The seeds of a side are few: their weights are spread by √(n/(n−1)),
-// so that their variance is not underestimated. With MeanOver::kUsers a user's queries count as
-// one, their mean, as under `mean_over_users`. Deterministic for a seed.
+// The bootstrap draws units (users, or scenarios) with all their queries, and the seeds of either
+// side, with replacement and asks how often the difference changes sign: what it tells apart would
+// be told apart with other users and other seeds. Seeds and scenarios are few: what a draw of n
+// changes is spread by √(n/(n−1)), so that the variance is a sample's, not underestimated. With
+// MeanOver::kUnits a unit's queries count as one, their mean, as under `mean_over_users`.
+// Deterministic for a seed.
 // Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 16; Rao & Wu,
 // Resampling Inference with Complex Survey Data, JASA 1988 (few units, rescaled).
 #pragma once
@@ -48,13 +49,13 @@ inline constexpr std::size_t kResamples = 2000;
 Comparison compare_paired(std::span<const double> a, std::span<const double> b, const Rng& rng,
                           std::size_t resamples = kResamples);
 
-// Of several runs, a list of the same queries for each seed; `users` says whose each query is
-// (empty: every query is somebody else's). One list stands for itself, it is not drawn.
+// Of several runs, a list of the same queries for each seed; `units` says which user (or scenario)
+// each query is of (empty: each of another). One list stands for itself, it is not drawn.
 // Errors: Error{kBadInput} when the lists are not equally long or there are none.
 using SeedValues = std::vector<std::vector<double>>;
-enum class MeanOver { kQueries, kUsers };
+enum class MeanOver { kQueries, kUnits };
 Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
-                         std::span<const std::uint32_t> users, const Rng& rng,
+                         std::span<const std::uint32_t> units, const Rng& rng,
                          std::size_t resamples = kResamples,
                          MeanOver mean_over = MeanOver::kQueries);
 

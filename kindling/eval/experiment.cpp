@@ -115,9 +115,15 @@ std::vector<const PlanEncoder*> encoders_of(const ExperimentPlan& plan, const Pl
 }
 
 void save_ranks(const PlannedCell& cell, const CellResult& result, const std::string& out) {
-  if (result.ranks.empty()) return;
-  std::vector<TensorView> tensors = {tensor_view("ranks", std::span(result.ranks))};
-  if (!result.users.empty()) tensors.push_back(tensor_view("users", std::span(result.users)));
+  std::vector<TensorView> tensors;
+  const auto add = [&](const std::string& name, const std::vector<float>& values) {
+    if (!values.empty()) tensors.push_back(tensor_view(name, std::span(values)));
+  };
+  add("ranks", result.ranks);
+  add("users", result.users);
+  add("scenarios", result.scenarios);
+  for (const auto& [metric, values] : result.values) add(metric, values);
+  if (result.ranks.empty() && result.values.empty()) return;
   write_safetensors(cell.ranks_path(out), tensors, {{"queries", result.queries}});
 }
 

@@ -12,6 +12,7 @@ namespace {
 struct AgainstTable {
   const FinishedCells& cells;
   std::string metric;
+  std::string drawn;
   Json json;
 
   void add(const ResultRow& ours, const ResultRow& other, const std::string& step) {
@@ -19,7 +20,8 @@ struct AgainstTable {
     const RowQueries b = query_values(cells, other, metric);
     if (!a.pairs_with(b)) return;
     const Comparison result =
-        compare_seeds(a.seeds, b.seeds, a.users, Rng(1), kResamples, a.mean_over);
+        compare_seeds(a.seeds, b.seeds, a.units, Rng(1), kResamples, a.mean_over);
+    drawn = a.units_title();
     const PlannedCell& cell = *ours.first;
     const PlannedCell& beside = *other.first;
     const char* verdict = "no difference shown";
@@ -43,15 +45,12 @@ struct AgainstTable {
 }  // namespace
 
 Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings) {
-  AgainstTable table{cells, json_get_or<std::string>(settings, "metric", "ndcg@10", "against"), {}};
-  table.json = {
-      {"kind", "against"},
-      {"title", fmt::format("Paired differences by {}, seeds averaged, 95 % interval of a "
-                            "bootstrap over users and seeds",
-                            table.metric)},
-      {"columns", {"data", plan.sweep.title, "models", "difference", "p", ""}},
-      {"rows", Json::array()},
-      {"values", Json::array()}};
+  AgainstTable table{
+      cells, json_get_or<std::string>(settings, "metric", "ndcg@10", "against"), {}, {}};
+  table.json = {{"kind", "against"},
+                {"columns", {"data", plan.sweep.title, "models", "difference", "p", ""}},
+                {"rows", Json::array()},
+                {"values", Json::array()}};
   for (const ResultRow& ours : cells.rows()) {
     const PlannedCell& cell = *ours.first;
     if (cell.model->role != PlanRole::kOurs || ours.seeds.empty()) continue;
@@ -67,6 +66,10 @@ Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const 
       if (same_table && !other.seeds.empty()) table.add(ours, other, step);
     }
   }
+  table.json["title"] = fmt::format(
+      "Paired differences by {}, seeds averaged, 95 % interval of a bootstrap over {} "
+      "and seeds",
+      table.metric, table.drawn.empty() ? "users" : table.drawn);
   return table.json;
 }
 

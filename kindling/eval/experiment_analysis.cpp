@@ -8,7 +8,6 @@
 #include "kindling/base/error.h"
 #include "kindling/eval/compare.h"
 #include "kindling/eval/experiment_results.h"
-#include "kindling/eval/metrics.h"
 #include "kindling/eval/report_metrics.h"
 
 namespace kindling {
@@ -39,17 +38,19 @@ void compare_table(const FinishedCells& cells, const std::vector<const ResultRow
   }
   if (best == nullptr) return;
   const RowQueries top = query_values(cells, *best, metric);
+  if (top.seeds.empty()) return;
   for (const ResultRow* row : rows) {
     if (row == best) continue;
     const RowQueries other = query_values(cells, *row, metric);
     if (!top.pairs_with(other)) continue;
     const Comparison result =
-        compare_seeds(top.seeds, other.seeds, top.users, Rng(1), kResamples, top.mean_over);
+        compare_seeds(top.seeds, other.seeds, top.units, Rng(1), kResamples, top.mean_over);
     Json json = {{"data", best->first->pair->name},
                  {"encoder", encoder},
                  {"metric", metric},
                  {"best", best->first->model->label},
-                 {"model", row->first->model->label}};
+                 {"model", row->first->model->label},
+                 {"drawn", top.units_title()}};
     json.update(result.to_json());
     all.push_back(json);
   }
@@ -155,8 +156,6 @@ Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells) {
     for (const PlanEncoder* encoder : encoders) {
       const auto rows = table_rows(cells, pair, encoder);
       for (const std::string& metric : plan.metrics) {
-        // Steps, shares of scenarios and other lists of candidates are no function of a saved rank.
-        if (!is_metric(metric)) continue;
         compare_table(cells, rows, encoder != nullptr ? encoder->name : "", metric, all);
       }
     }

@@ -44,9 +44,15 @@ struct CellResult {
   // "plots" ([{"title","x","y","lines":[{"label","points":[[x,y,sd?]…]}]}]: gates, stop
   // probability).
   Json more = Json::object();
-  std::vector<float> ranks;  // one a query, for paired comparison of models; may be empty
-  std::vector<float> users;  // who asks each; empty: every query is somebody else's
-  std::string queries;       // fingerprint of what was asked: only equal ones are paired
+  // For paired comparison of models, one a query: its rank or, where a query has several right
+  // answers, the metrics that a table may show, by name. May be empty.
+  std::vector<float> ranks;
+  std::map<std::string, std::vector<float>> values;
+  // What a bootstrap draws with all its queries: who asks each, or the scenario of each. Both
+  // empty: every query is somebody else's.
+  std::vector<float> users;
+  std::vector<float> scenarios;
+  std::string queries;  // fingerprint of what was asked: only equal ones are paired
 };
 
 class CellRunner {

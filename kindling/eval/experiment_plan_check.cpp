@@ -12,7 +12,7 @@
 #include "kindling/data/transforms.h"
 #include "kindling/eval/experiment_cells.h"
 #include "kindling/eval/experiment_data.h"
-#include "kindling/eval/metrics.h"
+#include "kindling/eval/experiment_results.h"
 #include "kindling/eval/report_metrics.h"
 #include "kindling/text/encoder.h"
 
@@ -141,7 +141,7 @@ void check_analysis(const ExperimentPlan& plan, const PlanAnalysis& analysis, co
   if (analysis.settings.contains("metric")) {
     const auto metric = json_get<std::string>(analysis.settings, "metric", place);
     check_metric(plan, metric, place);
-    if (analysis.kind == "against" && !is_metric(metric)) {
+    if (analysis.kind == "against" && !is_of_queries(metric)) {
       refuse(place, fmt::format("metric {} is no function of a rank", quote(metric)),
              "queries are compared by ndcg@K, recall@K, hr@K, mrr@K or mrr");
     }

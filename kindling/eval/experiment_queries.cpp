@@ -1,5 +1,6 @@
 // The ranks of finished cells, query by query: what rows of a table are compared by.
 #include <filesystem>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -12,25 +13,48 @@ namespace kindling {
 
 namespace {
 
-struct StoredRanks {
-  std::string asked;  // which queries
-  std::vector<float> ranks;
-  std::vector<float> users;  // of each query; empty in older files
+// "macro_recall@20": the mean over scenarios of their "recall@20".
+constexpr std::string_view kMacro = "macro_";
+
+std::string of_a_query(const std::string& metric) {
+  return metric.starts_with(kMacro) ? metric.substr(kMacro.size()) : metric;
+}
+
+struct StoredQueries {
+  std::string asked;           // which queries
+  std::vector<double> values;  // of the metric; empty: the file does not say it
+  std::vector<std::uint32_t> units;
+  bool of_scenarios = false;
 };
 
-StoredRanks read_ranks(const std::string& path) {
+std::vector<float> floats_of(const SafetensorsFile& file, const std::string& name) {
+  return file.find(name) == nullptr ? std::vector<float>() : file.floats(file.at(name));
+}
+
+StoredQueries read_queries(const std::string& path, const std::string& metric) {
   const SafetensorsFile file(path);
+  StoredQueries stored;
   const auto asked = file.metadata().find("queries");
-  return {.asked = asked == file.metadata().end() ? "" : asked->second,
-          .ranks = file.floats(file.at("ranks")),
-          .users =
-              file.find("users") == nullptr ? std::vector<float>() : file.floats(file.at("users"))};
+  if (asked != file.metadata().end()) stored.asked = asked->second;
+  stored.of_scenarios = file.find("scenarios") != nullptr;
+  for (const float unit : floats_of(file, stored.of_scenarios ? "scenarios" : "users")) {
+    stored.units.push_back(static_cast<std::uint32_t>(unit));
+  }
+  const bool is_macro = metric.starts_with(kMacro);
+  for (const float rank : is_macro ? std::vector<float>() : floats_of(file, "ranks")) {
+    stored.values.push_back(metric_value(metric, static_cast<double>(rank)));
+  }
+  if (!stored.values.empty()) return stored;
+  const std::vector<float> values = floats_of(file, of_a_query(metric));
+  stored.values.assign(values.begin(), values.end());
+  return stored;
 }
 
 // Errors: Error{kCorrupt} with what to remove.
-StoredRanks read_ranks(const PlannedCell& cell, const std::string& out) {
+StoredQueries read_queries(const PlannedCell& cell, const std::string& out,
+                           const std::string& metric) {
   try {
-    return read_ranks(cell.ranks_path(out));
+    return read_queries(cell.ranks_path(out), metric);
   } catch (const Error& error) {
     if (error.kind() == Kind::kIo) throw;
     throw Error(Kind::kCorrupt, error.message(), cell.ranks_path(out),
@@ -40,30 +64,34 @@ StoredRanks read_ranks(const PlannedCell& cell, const std::string& out) {
 
 }  // namespace
 
+bool is_of_queries(const std::string& metric) { return is_metric(of_a_query(metric)); }
+
 bool RowQueries::pairs_with(const RowQueries& other) const {
   return !seeds.empty() && !other.seeds.empty() && asked == other.asked &&
-         mean_over == other.mean_over && seeds.front().size() == other.seeds.front().size();
+         mean_over == other.mean_over && of_scenarios == other.of_scenarios &&
+         seeds.front().size() == other.seeds.front().size();
 }
 
 RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
                         const std::string& metric) {
+  if (!is_of_queries(metric)) return {};
   RowQueries all;
   for (const PlannedCell* seed : row.seeds) {
     if (!std::filesystem::exists(seed->ranks_path(cells.out()))) return {};
-    const StoredRanks stored = read_ranks(*seed, cells.out());
-    if (stored.asked.empty() || (!all.asked.empty() && all.asked != stored.asked)) return {};
-    all.asked = stored.asked;
-    if (seed->task.settings.value("mean_over_users", false)) all.mean_over = MeanOver::kUsers;
-    std::vector<double> values;
-    for (const float rank : stored.ranks) {
-      values.push_back(metric_value(metric, static_cast<double>(rank)));
+    StoredQueries stored = read_queries(*seed, cells.out(), metric);
+    if (stored.values.empty() || stored.asked.empty()) return {};
+    if (!all.seeds.empty() &&
+        (all.asked != stored.asked || all.seeds.front().size() != stored.values.size())) {
+      return {};
     }
-    if (!all.seeds.empty() && values.size() != all.seeds.front().size()) return {};
-    all.seeds.push_back(std::move(values));
-    if (!all.users.empty()) continue;
-    for (const float user : stored.users) all.users.push_back(static_cast<std::uint32_t>(user));
+    all.asked = stored.asked;
+    all.of_scenarios = stored.of_scenarios;
+    const bool over_units = seed->task.settings.value("mean_over_users", false);
+    if (over_units || metric.starts_with(kMacro)) all.mean_over = MeanOver::kUnits;
+    all.seeds.push_back(std::move(stored.values));
+    if (all.units.empty()) all.units = std::move(stored.units);
   }
-  if (!all.seeds.empty() && all.users.size() != all.seeds.front().size()) all.users.clear();
+  if (!all.seeds.empty() && all.units.size() != all.seeds.front().size()) all.units.clear();
   return all;
 }
 

@@ -50,15 +50,20 @@ class FinishedCells {
 Json experiment_document(const ExperimentPlan& plan, const PreparedData& prepared,
                          const std::vector<PlannedCell>& cells, const ExperimentRun& run);
 
-// A metric of each query, a list for each finished seed of a row. No seeds when ranks are missing.
+// A metric of each query, a list for each finished seed of a row. No seeds when ranks are missing
+// or do not say the metric (steps, shares of scenarios, other lists of candidates).
 struct RowQueries {
   std::vector<std::vector<double>> seeds;
-  std::vector<std::uint32_t> users;  // who asks each query; empty: every query is somebody else's
+  std::vector<std::uint32_t> units;  // of each query: what a bootstrap draws; empty: each its own
+  bool of_scenarios = false;         // units are scenarios, not users
   std::string asked;                 // fingerprint of the queries
   MeanOver mean_over = MeanOver::kQueries;
 
   bool pairs_with(const RowQueries& other) const;
+  const char* units_title() const { return of_scenarios ? "scenarios" : "users"; }
 };
+// Whether a metric of the cells is a mean over queries that rows can be compared by.
+bool is_of_queries(const std::string& metric);
 RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
                         const std::string& metric);
 

@@ -183,6 +183,15 @@ CellResult to_cell(const FewShotResult& result) {
   cell.metrics["steps"] = steps / count;
   cell.metrics["adapt_seconds"] = seconds / count;
   cell.more["scenarios"] = document["scenarios"];
+  cell.more["queries"] = document["queries"];
+  for (const auto& [metric, mean] : document["metrics"].items()) {
+    const std::vector<double> values = result.values(metric);
+    cell.values[metric].assign(values.begin(), values.end());
+  }
+  for (std::size_t n = 0; n < result.scenarios.size(); ++n) {
+    cell.scenarios.insert(cell.scenarios.end(), result.scenarios[n].users.size(),
+                          static_cast<float>(n));
+  }
   return cell;
 }
 
@@ -232,6 +241,7 @@ class FewShotCells : public CellRunner {
     evaluation.seed = task.seed;
     evaluation.ties = parse_ties(cell.settings.ties);
     CellResult result = to_cell(evaluate_few_shot(*model, world, set.meta_test, evaluation));
+    result.queries = set.fingerprint();
     result.more["details"] = model->details();
     result.more["frozen_vectors"] = vectors.recipe;
     result.more["history"] = history_json(context.history);

@@ -43,6 +43,7 @@ struct ReportTable {
   std::vector<ReportRow> rows;
   bool bars = false;              // draw the first metric as bars below the table
   std::string slice_metric = {};  // the columns are slices, of this metric
+  std::string drawn = "users";    // what the bootstrap of the p-values draws, beside seeds
 };
 
 struct CurvePoint {

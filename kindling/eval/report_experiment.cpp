@@ -134,6 +134,7 @@ void add_p_values(const Source& source, const std::string& pair, const std::stri
     if (source.text(one, "data") != pair) continue;
     // Rows that read no vectors were compared under every encoder.
     if (!encoder.empty() && source.text(one, "encoder") != encoder) continue;
+    table.drawn = json_get_or<std::string>(one, "drawn", "users", source.place);
     const std::string label = source.text(one, "model");
     for (const Json& cell : source.list("cells")) {
       if (source.text(cell, "model") != label) continue;

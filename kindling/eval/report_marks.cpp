@@ -88,7 +88,8 @@ std::string marks_note(const ReportTable& table) {
   std::string note = "★ best";
   if (smaller) note += "; ↓ smaller is better";
   if (compared.empty()) return note + "; rows were not compared query by query.";
-  note += "; ≈ not told apart from it (paired bootstrap over users and seeds, p ≥ 0.05).";
+  note += fmt::format("; ≈ not told apart from it (paired bootstrap over {} and seeds, p ≥ {}).",
+                      table.drawn, kNotApart);
   std::vector<std::string> rows;
   for (const ReportRow& row : table.rows) {
     if (const auto where = left_out(table, row, compared)) rows.push_back(row.label + *where);

@@ -89,6 +89,24 @@ TEST(CompareSeeds, QueriesOfAUserAreDrawnTogether) {
   EXPECT_NEAR(clustered / width(compare_paired(a, zeros, Rng(2))), 2, 0.3);
 }
 
+// The mean of six draws of six values has the deviation of the values over √6: by the sample's
+// formula .267 of it, .244 by what a plain draw gives.
+TEST(CompareSeeds, FewUnitsAreSpreadAsASampleIs) {
+  std::vector<double> a;
+  std::vector<std::uint32_t> scenarios;
+  for (std::uint32_t n = 0; n < 6; ++n) {
+    a.insert(a.end(), 10, 0.4 * n);
+    scenarios.insert(scenarios.end(), 10, n);
+  }
+  const double deviation = mean_sd(std::vector<double>{0.0, 0.4, 0.8, 1.2, 1.6, 2.0}).sd;
+
+  const Comparison result =
+      compare_seeds({a}, {std::vector<double>(60, 0.0)}, scenarios, Rng(4), 20'000);
+
+  EXPECT_NEAR(result.difference, 1.0, 1e-12);
+  EXPECT_NEAR(width(result) / (2 * 1.96 * deviation / std::sqrt(6.0)), 1.0, 0.04);
+}
+
 // Three seeds of each side that differ by more than the users do: the difference of two means of
 // three draws has the standard deviation √(2/3) of one.
 TEST(CompareSeeds, SeedsAreDrawnToo) {
@@ -134,9 +152,10 @@ TEST(CompareSeeds, AMeanOverUsersCountsEveryUserOnce) {
   const std::vector<std::uint32_t> users{4, 4, 4, 9};
 
   EXPECT_DOUBLE_EQ(compare_seeds({a}, {b}, users, Rng(2)).difference, 0.5);
-  const Comparison over_users = compare_seeds({a}, {b}, users, Rng(2), 2000, MeanOver::kUsers);
+  const Comparison over_users = compare_seeds({a}, {b}, users, Rng(2), 2000, MeanOver::kUnits);
   EXPECT_DOUBLE_EQ(over_users.difference, 0.0);
-  EXPECT_DOUBLE_EQ(over_users.high, 1.0);  // both draws are the first user
+  // Both draws are the first user: 1, spread by √2 as of two users.
+  EXPECT_DOUBLE_EQ(over_users.high, std::sqrt(2.0));
 }
 
 TEST(SavedQueries, RefuseDamagedFiles) {

@@ -79,6 +79,34 @@ TEST_F(FewShotCells, MeasureTheLearnerAndEveryForcedNumberOfSteps) {
   EXPECT_EQ(result.more["history"].size(), 1U);
 }
 
+// What rows are compared by: the metrics of every user, and the scenario that each was asked in.
+TEST_F(FewShotCells, SayTheMetricsOfEveryUser) {
+  const CellResult result = few_shot_cells().run(task("itempop"));
+
+  const auto queries = result.more["queries"].get<std::size_t>();
+  ASSERT_EQ(result.scenarios.size(), queries);
+  EXPECT_FALSE(result.queries.empty());
+  EXPECT_TRUE(result.ranks.empty());
+  ASSERT_EQ(result.values.count("ndcg@50"), 1U);
+  std::vector<double> sums(result.more["scenarios"].size(), 0.0);
+  const std::vector<float>& recalls = result.values.at("recall@20");
+  ASSERT_EQ(recalls.size(), queries);
+  for (std::size_t q = 0; q < queries; ++q) {
+    sums.at(static_cast<std::size_t>(result.scenarios[q])) += static_cast<double>(recalls[q]);
+  }
+  double pooled = 0.0;
+  double macro = 0.0;
+  for (std::size_t n = 0; n < sums.size(); ++n) {
+    const Json& scenario = result.more["scenarios"][n];
+    pooled += sums[n] / static_cast<double>(queries);
+    macro += sums[n] / scenario["users"].get<double>() / static_cast<double>(sums.size());
+    EXPECT_NEAR(sums[n], scenario["recall@20"].get<double>() * scenario["users"].get<double>(),
+                1e-4);
+  }
+  EXPECT_NEAR(pooled, result.metrics["recall@20"].get<double>(), 1e-6);
+  EXPECT_NEAR(macro, result.metrics["macro_recall@20"].get<double>(), 1e-6);
+}
+
 TEST_F(FewShotCells, MakeScenariosAndVectorsOnceForAllRows) {
   few_shot_cells().run(task("itempop"));
   const std::filesystem::path made = dir_->file("out") + "/scenarios";

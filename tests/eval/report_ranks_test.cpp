@@ -119,7 +119,7 @@ TEST_F(LostRanks, ChangeTheNoteOfTheTable) {
   EXPECT_EQ(note(), "★ best; rows were not compared query by query.");
 }
 
-// Few-shot cells and case studies count no queries and write no ranks.
+// Case studies count no queries and write no ranks.
 TEST_F(LostRanks, AreNotThoseOfCellsThatWriteNone) {
   for (const PlannedCell& cell : cells_) {
     Json document = read_cell(cell, run_.out);
