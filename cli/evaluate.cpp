@@ -49,13 +49,7 @@ void print_table(const Json& document) {
                      .get<double>());
     }
   }
-  if (document.contains("comparison")) {
-    const Json& c = document["comparison"];
-    fmt::print("  {} against {}: {:+.4f} [{:+.4f}, {:+.4f}], p = {:.4f}\n",
-               c["metric"].get<std::string>(), c["against"].get<std::string>(),
-               c["difference"].get<double>(), c["low"].get<double>(), c["high"].get<double>(),
-               c["p_value"].get<double>());
-  }
+  print_comparison(document);
 }
 
 // The two-domain protocol ranks among lists, with uniform lists and the whole catalogue beside them
@@ -100,6 +94,9 @@ void run_few_shot(const EvaluateArguments& arguments, const Common& common) {
   few.seeds = arguments.run.seeds;
   if (!arguments.cutoffs.empty()) few.cutoffs = arguments.cutoffs;
   few.ties = arguments.few_shot.ties;
+  few.per_query = arguments.run.per_query;
+  few.compare = arguments.run.compare;
+  few.compare_by = arguments.run.compare_by;
   print_few_shot(run_few_shot_evaluation(few), common);
 }
 
@@ -177,9 +174,14 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "RecGURU's code asks 2048 users [R15]")
       ->check(whole_number())
       ->capture_default_str();
-  verb->add_option("--per-query", run.per_query, "write the rank of every query to this file");
+  verb->add_option("--per-query", run.per_query,
+                   "write the rank of every query to this file; with --scenarios every user's "
+                   "metrics");
   verb->add_option("--compare", run.compare, "paired bootstrap against such a file");
   verb->add_option("--compare-by", run.compare_by, "metric to compare by")->capture_default_str();
+  not_with_scenarios(*verb, {"--target", "--protocol", "--candidates", "--beside",
+                             "--candidate-seed", "--released-candidates", "--mask-seen",
+                             "--mean-over-users", "--context", "--collapse", "--max-queries"});
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_evaluate(*arguments, common); });
 }

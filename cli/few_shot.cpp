@@ -17,15 +17,30 @@ void add_few_shot(CLI::App& verb, FewShotArguments& arguments, bool evaluates) {
   if (!evaluates) return;
   verb.add_option("--role", arguments.role, "with --scenarios: which scenarios are asked")
       ->check(CLI::IsMember({"meta-test", "validation"}))
+      ->needs("--scenarios")
       ->capture_default_str();
   verb.add_option("--ties", arguments.ties,
                   "with --scenarios: expected rank, mean over all orders, or positives first as in "
                   "the authors' code [S14]")
       ->check(CLI::IsMember({"rank", "mean", "compat"}))
+      ->needs("--scenarios")
       ->capture_default_str();
 }
 
+void not_with_scenarios(CLI::App& verb, const std::vector<std::string>& options) {
+  for (const std::string& name : options) verb.get_option(name)->excludes("--scenarios");
+}
+
 std::string vector_method(const std::string& vectors) { return vectors.empty() ? "bpr" : vectors; }
+
+void print_comparison(const Json& document) {
+  if (!document.contains("comparison")) return;
+  const Json& c = document["comparison"];
+  fmt::print("  {} against {}: {:+.4f} [{:+.4f}, {:+.4f}], p = {:.4f}\n",
+             c["metric"].get<std::string>(), c["against"].get<std::string>(),
+             c["difference"].get<double>(), c["low"].get<double>(), c["high"].get<double>(),
+             c["p_value"].get<double>());
+}
 
 void print_few_shot(const Json& document, const Common& common) {
   if (common.json) {
@@ -47,6 +62,7 @@ void print_few_shot(const Json& document, const Common& common) {
       fmt::print("  {} in {:.1f} % of the scenarios\n", key, 100.0 * document[key].get<double>());
     }
   }
+  print_comparison(document);
 }
 
 }  // namespace kindling::cli

@@ -186,6 +186,8 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_flag("--force", run.force, "replace an existing model directory");
   verb->add_option("--max-minutes", run.max_minutes, "stop after this time; 0: no limit")
       ->check(minutes());
+  not_with_scenarios(*verb, {"--source", "--target", "--protocol", "--remove-overlap",
+                             "--candidates", "--collapse"});
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_train(*arguments, common); });
 }

@@ -8,35 +8,13 @@
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
-#include "kindling/base/file.h"
 #include "kindling/base/text.h"
+#include "kindling/eval/metrics.h"
+#include "kindling/eval/saved_queries.h"
 
 namespace kindling {
 
 namespace {
-
-constexpr const char* kHeader = "user\tposition\titem\trank\trank_unseen";
-constexpr std::size_t kColumns = 5;
-constexpr std::int64_t kMostPositions = std::int64_t{1} << 32U;
-
-SavedQuery parse_query(const LineReader& lines) {
-  const auto parts = split(lines.line(), '\t');
-  if (parts.size() == kColumns) {
-    const std::int64_t position = to_int(parts[1]).value_or(-1);
-    const double rank = to_double(parts[3]).value_or(0.0);
-    const double unseen = to_double(parts[4]).value_or(0.0);
-    if (position >= 0 && position < kMostPositions && rank >= 1.0 && unseen >= 1.0) {
-      return {std::string(parts[0]),
-              static_cast<std::uint32_t>(position),
-              std::string(parts[2]),
-              {rank, unseen}};
-    }
-  }
-  throw Error(
-      Kind::kBadInput,
-      fmt::format("expected user, position, item and two ranks, found {}", quote(lines.line())),
-      lines.place());
-}
 
 // By how much more than a draw of n units makes them, the drawn differ from all of them.
 double spread_of(std::size_t n) {
@@ -188,28 +166,6 @@ Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
   const auto tail = static_cast<double>(std::min(not_above, not_below));
   result.p_value = std::min(1.0, 2.0 * (tail + 1.0) / (static_cast<double>(means.size()) + 1.0));
   return result;
-}
-
-void save_queries(const Evaluation& evaluation, const Dataset& target, const std::string& path) {
-  write_file(path, [&](const Sink& sink) {
-    sink(fmt::format("{}\n", kHeader));
-    for (const QueryResult& query : evaluation.queries) {
-      sink(fmt::format("{}\t{}\t{}\t{}\t{}\n", target.user_ids().name(query.user), query.position,
-                       target.item_ids().name(query.target), query.ranks.rank,
-                       query.ranks.rank_unseen));
-    }
-  });
-}
-
-std::vector<SavedQuery> load_queries(const std::string& path) {
-  LineReader lines(path);
-  if (!lines.next() || lines.line() != kHeader) {
-    throw Error(Kind::kBadInput, "this is not a file of per-query results", at_line(path, 1),
-                "make one with `kindling evaluate … --per-query FILE`");
-  }
-  std::vector<SavedQuery> queries;
-  while (lines.next()) queries.push_back(parse_query(lines));
-  return queries;
 }
 
 SavedComparison::SavedComparison(const Evaluation& first, const Dataset& target,

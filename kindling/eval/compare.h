@@ -59,18 +59,6 @@ Comparison compare_seeds(const SeedValues& a, const SeedValues& b,
                          std::size_t resamples = kResamples,
                          MeanOver mean_over = MeanOver::kQueries);
 
-// Results of every query of a run, for later comparison: a tab-separated file with the columns
-// user, position, item, rank, rank_unseen and one line a query.
-struct SavedQuery {
-  std::string user;
-  std::uint32_t position = 0;
-  std::string item;
-  RankedQuery ranks;
-};
-void save_queries(const Evaluation& evaluation, const Dataset& target, const std::string& path);
-// Errors: Error{kBadInput} with file and line for anything that save_queries does not write.
-std::vector<SavedQuery> load_queries(const std::string& path);
-
 // One evaluation, or one for each seed, against a saved run by a metric ("ndcg@20"), query by
 // query.
 class SavedComparison {

@@ -13,6 +13,7 @@
 #include "kindling/base/log.h"
 #include "kindling/base/text.h"
 #include "kindling/eval/compare.h"
+#include "kindling/eval/saved_queries.h"
 #include "kindling/models/store.h"
 #include "kindling/models/train_run.h"
 

@@ -1,6 +1,5 @@
 // The ranks of finished cells, query by query: what rows of a table are compared by.
 #include <filesystem>
-#include <string_view>
 
 #include <fmt/format.h>
 
@@ -12,13 +11,6 @@
 namespace kindling {
 
 namespace {
-
-// "macro_recall@20": the mean over scenarios of their "recall@20".
-constexpr std::string_view kMacro = "macro_";
-
-std::string of_a_query(const std::string& metric) {
-  return metric.starts_with(kMacro) ? metric.substr(kMacro.size()) : metric;
-}
 
 struct StoredQueries {
   std::string asked;           // which queries
@@ -40,12 +32,11 @@ StoredQueries read_queries(const std::string& path, const std::string& metric) {
   for (const float unit : floats_of(file, stored.of_scenarios ? "scenarios" : "users")) {
     stored.units.push_back(static_cast<std::uint32_t>(unit));
   }
-  const bool is_macro = metric.starts_with(kMacro);
-  for (const float rank : is_macro ? std::vector<float>() : floats_of(file, "ranks")) {
+  for (const float rank : is_macro(metric) ? std::vector<float>() : floats_of(file, "ranks")) {
     stored.values.push_back(metric_value(metric, static_cast<double>(rank)));
   }
   if (!stored.values.empty()) return stored;
-  const std::vector<float> values = floats_of(file, of_a_query(metric));
+  const std::vector<float> values = floats_of(file, without_macro(metric));
   stored.values.assign(values.begin(), values.end());
   return stored;
 }
@@ -64,7 +55,7 @@ StoredQueries read_queries(const PlannedCell& cell, const std::string& out,
 
 }  // namespace
 
-bool is_of_queries(const std::string& metric) { return is_metric(of_a_query(metric)); }
+bool is_of_queries(const std::string& metric) { return is_metric(without_macro(metric)); }
 
 bool RowQueries::pairs_with(const RowQueries& other) const {
   return !seeds.empty() && !other.seeds.empty() && asked == other.asked &&
@@ -87,7 +78,7 @@ RowQueries query_values(const FinishedCells& cells, const ResultRow& row,
     all.asked = stored.asked;
     all.of_scenarios = stored.of_scenarios;
     const bool over_units = seed->task.settings.value("mean_over_users", false);
-    if (over_units || metric.starts_with(kMacro)) all.mean_over = MeanOver::kUnits;
+    if (over_units || is_macro(metric)) all.mean_over = MeanOver::kUnits;
     all.seeds.push_back(std::move(stored.values));
     if (all.units.empty()) all.units = std::move(stored.units);
   }

@@ -75,14 +75,6 @@ std::string size_slice(std::size_t candidates) {
   return candidates < 500 ? "candidates 100-499" : "candidates 500+";
 }
 
-std::vector<std::string> metric_names(const std::vector<std::int64_t>& cutoffs) {
-  std::vector<std::string> names;
-  for (const char* kind : {"recall", "ndcg", "hr"}) {
-    for (const std::int64_t k : cutoffs) names.push_back(fmt::format("{}@{}", kind, k));
-  }
-  return names;
-}
-
 template <class Below>
 double share(const std::vector<ScenarioResult>& scenarios, const Below& below) {
   double count = 0.0;
@@ -91,6 +83,14 @@ double share(const std::vector<ScenarioResult>& scenarios, const Below& below) {
 }
 
 }  // namespace
+
+std::vector<std::string> FewShotResult::metrics() const {
+  std::vector<std::string> names;
+  for (const char* kind : {"recall", "ndcg", "hr"}) {
+    for (const std::int64_t k : options.cutoffs) names.push_back(fmt::format("{}@{}", kind, k));
+  }
+  return names;
+}
 
 std::vector<double> FewShotResult::values(const std::string& metric) const {
   const NamedMetric named = parse_metric(metric);
@@ -145,11 +145,9 @@ Json FewShotResult::slices() const {
   for (const std::string& name : order) {
     const auto part = parts.find(name);
     if (part == parts.end()) continue;
-    Json metrics = Json::object();
-    for (const auto& metric : metric_names(options.cutoffs)) {
-      metrics[metric] = part->second.pooled(metric);
-    }
-    document[name] = {{"queries", part->second.scenarios[0].users.size()}, {"metrics", metrics}};
+    Json means = Json::object();
+    for (const std::string& metric : metrics()) means[metric] = part->second.pooled(metric);
+    document[name] = {{"queries", part->second.scenarios[0].users.size()}, {"metrics", means}};
   }
   return document;
 }
@@ -169,7 +167,7 @@ double FewShotResult::below_unadapted() const {
 Json FewShotResult::to_json() const {
   Json pooled_values = Json::object();
   Json macro_values = Json::object();
-  for (const auto& name : metric_names(options.cutoffs)) {
+  for (const auto& name : metrics()) {
     pooled_values[name] = pooled(name);
     macro_values[name] = macro(name);
   }

@@ -52,6 +52,8 @@ struct FewShotResult {
   // "recall@20", "ndcg@10", "hr@10": over users, or over scenarios. Error{kBadOption} otherwise.
   double pooled(const std::string& metric) const;
   double macro(const std::string& metric) const;
+  // "recall@10", …: at every cut-off of the options.
+  std::vector<std::string> metrics() const;
   // One value for each user, scenario after scenario: what compare.h takes.
   std::vector<double> values(const std::string& metric) const;
   // Pooled metrics over the users with a history of so many source interactions, and over those of

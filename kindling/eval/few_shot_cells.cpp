@@ -10,6 +10,7 @@
 #include "kindling/base/hash.h"
 #include "kindling/eval/few_shot.h"
 #include "kindling/eval/learning_plots.h"
+#include "kindling/eval/metrics.h"
 #include "kindling/eval/next_item_cells.h"
 #include "kindling/models/frozen_vectors.h"
 
@@ -184,7 +185,7 @@ CellResult to_cell(const FewShotResult& result) {
   cell.metrics["adapt_seconds"] = seconds / count;
   cell.more["scenarios"] = document["scenarios"];
   cell.more["queries"] = document["queries"];
-  for (const auto& [metric, mean] : document["metrics"].items()) {
+  for (const std::string& metric : result.metrics()) {
     const std::vector<double> values = result.values(metric);
     cell.values[metric].assign(values.begin(), values.end());
   }
@@ -209,8 +210,7 @@ class FewShotCells : public CellRunner {
   }
 
   bool has_metric(const std::string& metric) const override {
-    constexpr std::string_view kMacro = "macro_";
-    const std::string plain = metric.starts_with(kMacro) ? metric.substr(kMacro.size()) : metric;
+    const std::string plain = without_macro(metric);
     return is_metric(plain.substr(0, plain.find('/'))) || metric == "steps" ||
            metric == "adapt_seconds" || metric == "below_itempop" || metric == "below_unadapted";
   }

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "kindling/base/error.h"
-#include "kindling/eval/compare.h"
+#include "kindling/eval/few_shot_queries.h"
 #include "kindling/models/few_shot_run.h"
 
 namespace kindling {
@@ -57,21 +58,54 @@ Json finish(const FewShotEvaluateRun& run, const std::string& model, const Json&
   return head;
 }
 
+// What is asked of the users of each seed beside their means: a file of them, and a comparison.
+class UserResults {
+ public:
+  UserResults(const FewShotEvaluateRun& run, const Dataset& world) : run_(run), world_(world) {
+    if (!run.compare.empty()) saved_.emplace(run.compare, run.compare_by);
+  }
+  void add(const FewShotResult& result) {
+    if (saved_) saved_->add(result, world_);
+    if (first_ && !run_.per_query.empty())
+      save_scenario_users(scenario_users(result, world_), run_.per_query);
+    first_ = false;
+  }
+  void write(Json& document) const {
+    if (!saved_) return;
+    document["comparison"] = saved_->result(Rng(run_.seed)).to_json();
+    document["comparison"]["metric"] = run_.compare_by;
+    document["comparison"]["against"] = run_.compare;
+  }
+
+ private:
+  const FewShotEvaluateRun& run_;
+  const Dataset& world_;
+  std::optional<SavedScenarios> saved_;
+  bool first_ = true;
+};
+
 Json evaluate_directory(const FewShotEvaluateRun& run, const ScenarioSet& set,
-                        const FewShotEvaluation& options) {
+                        const FewShotEvaluation& options, UserResults& users) {
   if (!run.options.empty()) {
     throw Error(Kind::kBadOption, "a trained model keeps the options that it was trained with",
                 "--set", "pass a model's name instead of a directory, or train again");
   }
   const LoadedFewShot loaded = load_few_shot(run.model);
+  if (run.seeds > 1) {
+    throw Error(Kind::kBadOption, "a trained model has one seed", "--seeds",
+                "train one model for each seed and evaluate each");
+  }
   const auto trained = json_get<std::string>(loaded.record.data, "fingerprint", run.model);
   if (trained != set.fingerprint()) {
     throw Error(Kind::kBadInput, "the model was trained on other scenarios", run.model,
                 "evaluate it on the scenario directory that it was trained with");
   }
   const FewShotTask task{&set, &loaded.vectors};
-  Json document =
-      evaluate_few_shot(*loaded.model, task, tasks_of(set, run.role), options).to_json();
+  const FewShotResult result =
+      evaluate_few_shot(*loaded.model, task, tasks_of(set, run.role), options);
+  users.add(result);
+  Json document = result.to_json();
+  users.write(document);
   document["details"] = loaded.model->details();
   document["frozen_vectors"] = loaded.vectors.recipe;
   return finish(run, loaded.record.model, document);
@@ -80,12 +114,14 @@ Json evaluate_directory(const FewShotEvaluateRun& run, const ScenarioSet& set,
 }  // namespace
 
 Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
+  if (run.seeds < 1) throw Error(Kind::kBadOption, "at least one seed is needed", "--seeds");
   FewShotEvaluation options;
   options.seed = run.seed;
   options.cutoffs = run.cutoffs;
   options.ties = parse_ties(run.ties);
   const ScenarioSet set = load_scenarios(run.scenarios);
-  if (!is_few_shot_model(run.model)) return evaluate_directory(run, set, options);
+  UserResults users(run, set.world);
+  if (!is_few_shot_model(run.model)) return evaluate_directory(run, set, options, users);
   const FrozenVectors vectors =
       cached_frozen_vectors(set, frozen_options(run.vectors, run.vector_options), run.scenarios);
   const FewShotTask task{&set, &vectors};
@@ -95,8 +131,10 @@ Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
   for (std::int64_t n = 0; n < run.seeds; ++n) {
     options.seed = run.seed + static_cast<std::uint64_t>(n);
     const Fitted fitted = fit_by_name(run, task, options.seed);
-    Json document =
-        evaluate_few_shot(*fitted.model, task, tasks_of(set, run.role), options).to_json();
+    const FewShotResult result =
+        evaluate_few_shot(*fitted.model, task, tasks_of(set, run.role), options);
+    users.add(result);
+    Json document = result.to_json();
     document["details"] = fitted.model->details();
     gather(document, "metrics", pooled);
     gather(document, "macro", macro);
@@ -107,6 +145,7 @@ Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
     put_means(macro, "macro", first);
     first["seeds"] = run.seeds;
   }
+  users.write(first);
   first["frozen_vectors"] = vectors.recipe;
   return finish(run, run.model, first);
 }

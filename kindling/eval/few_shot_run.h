@@ -30,11 +30,15 @@ struct FewShotEvaluateRun {
   std::vector<std::int64_t> cutoffs{10, 20, 50};
   std::string ties = "rank";
   double max_minutes = 0.0;  // of training, for a model by name
+  std::string per_query;     // file to write, of the first seed; empty: none
+  std::string compare;       // such a file of another evaluation; empty: none
+  std::string compare_by = "ndcg@20";
 };
 
-// {"model","target","protocol","queries","metrics","macro",…,"details","frozen_vectors"}. With
-// several seeds "metrics" and "macro" are means, "metrics_sd" and "macro_sd" deviations; the rest
-// is of the first seed.
+// {"model","target","protocol","queries","metrics","macro",…,"details","frozen_vectors"}, and
+// "comparison" where there is a file to compare with (eval/few_shot_queries.h). With several seeds
+// "metrics" and "macro" are means, "metrics_sd" and "macro_sd" deviations; the rest is of the first
+// seed.
 Json run_few_shot_evaluation(const FewShotEvaluateRun& run);
 
 // The best candidates of an adapted recommender for a user of its world; without the items of the

@@ -108,7 +108,15 @@ std::optional<double> value_of(const std::string& name, double rank) {
   return std::nullopt;
 }
 
+constexpr std::string_view kMacro = "macro_";
+
 }  // namespace
+
+bool is_macro(const std::string& name) { return name.starts_with(kMacro); }
+
+std::string without_macro(const std::string& name) {
+  return is_macro(name) ? name.substr(kMacro.size()) : name;
+}
 
 bool is_metric(const std::string& name) { return value_of(name, 1.0).has_value(); }
 

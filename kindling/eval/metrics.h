@@ -57,5 +57,8 @@ class MetricTable {
 // Value of a metric by its name ("ndcg@20") for one rank. Error{kBadOption} for an unknown name.
 double metric_value(const std::string& name, double rank);
 bool is_metric(const std::string& name);
+// "macro_recall@20": the mean over groups of queries (scenarios) of their means of recall@20.
+bool is_macro(const std::string& name);
+std::string without_macro(const std::string& name);
 
 }  // namespace kindling

@@ -11,6 +11,7 @@
 namespace kindling {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::Outcome;
 using testing::run_kindling;
@@ -98,6 +99,49 @@ TEST_F(FewShotProgram, EvaluatesByNameOverSeedsAndByDirectory) {
       run_kindling({"evaluate", model(), "--scenarios", scenarios(), "--ties", "mean", "--json"});
   ASSERT_EQ(by_directory.code, 0) << by_directory.err;
   EXPECT_EQ(parse_json(by_directory.out, "stdout")["model"], "emcdr");
+}
+
+TEST_F(FewShotProgram, ComparesEvaluationsUserByUser) {
+  const std::string users = dir_->file("itempop.tsv");
+  const std::vector<std::string> call = {"evaluate", "itempop", "--scenarios", scenarios(),
+                                         "--k",      "2",       "--json"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), call.begin(), call.end());
+    return run_kindling(more);
+  };
+  ASSERT_EQ(with({"--per-query", users}).code, 0);
+
+  const Outcome same = with({"--compare", users, "--compare-by", "macro_recall@2"});
+  ASSERT_EQ(same.code, 0) << same.err;
+  const Json comparison = parse_json(same.out, "stdout")["comparison"];
+  EXPECT_EQ(comparison["difference"], 0.0);
+  EXPECT_EQ(comparison["p_value"], 1.0);
+  EXPECT_EQ(comparison["against"], users);
+
+  const Outcome absent = with({"--compare", users, "--compare-by", "recall@50"});
+  EXPECT_EQ(absent.code, 2);
+  EXPECT_THAT(absent.err, HasSubstr("it has recall@2, ndcg@2, hr@2"));
+}
+
+TEST_F(FewShotProgram, RefusesOptionsThatMeanNothingToIt) {
+  for (const char* option : {"--mask-seen", "--mean-over-users", "--released-candidates"}) {
+    const Outcome outcome =
+        run_kindling({"evaluate", "itempop", "--scenarios", scenarios(), option});
+    EXPECT_EQ(outcome.code, 2) << option;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(option), HasSubstr("--scenarios")));
+  }
+  const Outcome trained = run_kindling({"train", "s2meta", "--scenarios", scenarios(), "--source",
+                                        dir_->file("source-data"), "--out", dir_->file("never")});
+  EXPECT_EQ(trained.code, 2);
+  EXPECT_THAT(trained.err, HasSubstr("--source"));
+  const Outcome alone = run_kindling({"evaluate", "pop", "--target", dir_->file("source-data"),
+                                      "--protocol", "leave-last-out", "--ties", "mean"});
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--scenarios"));
+  const Outcome seeds =
+      run_kindling({"evaluate", model(), "--scenarios", scenarios(), "--seeds", "2"});
+  EXPECT_EQ(seeds.code, 2);
+  EXPECT_THAT(seeds.err, HasSubstr("a trained model has one seed"));
 }
 
 TEST_F(FewShotProgram, AdaptsToAFileAndRecommendsFromTheResult) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kindling/base/error.h"
+#include "kindling/eval/saved_queries.h"
 #include "tests/eval/scorers.h"
 #include "tests/support/temp_dir.h"
 
