@@ -178,7 +178,9 @@ void add_evaluate(CLI::App& app, Common& common) {
                    "write the rank of every query to this file; with --scenarios every user's "
                    "metrics");
   verb->add_option("--compare", run.compare, "paired bootstrap against such a file");
-  verb->add_option("--compare-by", run.compare_by, "metric to compare by")->capture_default_str();
+  verb->add_option("--compare-by", run.compare_by, "metric to compare by")
+      ->needs("--compare")
+      ->capture_default_str();
   not_with_scenarios(*verb, {"--target", "--protocol", "--candidates", "--beside",
                              "--candidate-seed", "--released-candidates", "--mask-seen",
                              "--mean-over-users", "--context", "--collapse", "--max-queries"});

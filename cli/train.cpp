@@ -145,6 +145,12 @@ void run_train(TrainArguments arguments, const Common& common) {
   print_record(run.out, run_training(run), common);
 }
 
+void need_leave_two_out(const std::string& protocol, const std::string& option) {
+  if (protocol == "leave-two-out") return;
+  throw Error(Kind::kBadOption, fmt::format("it means nothing under {}", protocol), option,
+              "validation asks like this under --protocol leave-two-out");
+}
+
 }  // namespace
 
 void add_train(CLI::App& app, Common& common) {
@@ -189,7 +195,12 @@ void add_train(CLI::App& app, Common& common) {
   not_with_scenarios(*verb, {"--source", "--target", "--protocol", "--remove-overlap",
                              "--candidates", "--collapse"});
   add_common(*verb, common);
-  verb->callback([arguments, &common] { run_train(*arguments, common); });
+  verb->callback([arguments, &common, verb] {
+    for (const char* option : {"--candidates", "--collapse"}) {
+      if (verb->count(option) > 0) need_leave_two_out(arguments->run.protocol, option);
+    }
+    run_train(*arguments, common);
+  });
 }
 
 }  // namespace kindling::cli

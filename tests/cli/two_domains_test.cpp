@@ -238,6 +238,12 @@ TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
   mistake({"train", "cmf", "--source", at("a"), "--target", at("b"), "--remove-overlap", "all",
            "--out", at("x")},
           "--remove-overlap");
+  for (const char* option : {"--candidates", "--collapse"}) {
+    mistake({"train", "gru4rec", "--target", at("b"), option, "off", "--out", at("x")},
+            "under leave-last-out");
+  }
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--compare-by", "hr@5"},
+          "--compare");
   mistake({"embed", at("a"), "--encoder", "hash", "--dtype", "f64"}, "--dtype");
   mistake({"train", "autorec", "--target", at("b"), "--set", "negatives_exclude=test", "--out",
            at("x")},
