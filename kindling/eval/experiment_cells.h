@@ -40,7 +40,8 @@ struct CellTask {
 struct CellResult {
   Json metrics = Json::object();  // name -> number; every number that a table may show
   // Shown by reports when there: "history" (learning curve: {"epoch","train_loss",
-  // "validation_loss","validation_ndcg"}), "validation" (metrics of the selection), "cases",
+  // "validation_loss","validation_ndcg"}), "training" (the same with "validation_hr@10" alone),
+  // "validation" (metrics of the selection), "cases",
   // "plots" ([{"title","x","y","lines":[{"label","points":[[x,y,sd?]…]}]}]: gates, stop
   // probability).
   Json more = Json::object();

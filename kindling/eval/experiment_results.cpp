@@ -102,12 +102,13 @@ void add_stories(const FinishedCells& cells, Json& document) {
     const PlannedCell& cell = *row.seeds.front();
     const Json& more = cells.cell(cell)["more"];
     const std::string encoder = cell.encoder != nullptr ? cell.encoder->title : "";
-    if (more.contains("history") && !cell.step) {
+    for (const char* curve : {"history", "training"}) {
+      if (!more.contains(curve) || more[curve].empty() || cell.step) continue;
       document["curves"].push_back({{"data", cell.pair->name},
                                     {"model", cell.model->label},
                                     {"title", cell.model->title},
                                     {"encoder", encoder},
-                                    {"points", more["history"]}});
+                                    {"points", more[curve]}});
     }
     for (Json plot : more.value("plots", Json::array())) {
       plot["title"] =
@@ -174,9 +175,9 @@ bool is_metrics(const Json& value) {
 constexpr CellMember kMembers[] = {{"metrics", &is_metrics}, {"seconds", &is_number}};
 // What is read of "more".
 constexpr CellMember kMore[] = {
-    {"interactions", &is_number},   {"queries", &is_number}, {"queries_in_all", &is_number},
-    {"history", &is_objects},       {"cases", &is_objects},  {"plots", &is_plots},
-    {"validation", &is_validation},
+    {"interactions", &is_number}, {"queries", &is_number},        {"queries_in_all", &is_number},
+    {"history", &is_objects},     {"training", &is_objects},      {"cases", &is_objects},
+    {"plots", &is_plots},         {"validation", &is_validation},
 };
 
 void check_members(const Json& object, std::span<const CellMember> members,

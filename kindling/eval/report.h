@@ -14,6 +14,7 @@
 // member, Error{kNotFound} with a hint when gnuplot is not installed.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,11 +47,13 @@ struct ReportTable {
   std::string drawn = "users";    // what the bootstrap of the p-values draws, beside seeds
 };
 
+// NaN where nothing was measured.
 struct CurvePoint {
   double epoch = 0.0;
   double train_loss = 0.0;
   double validation_loss = 0.0;
   double validation_ndcg = 0.0;
+  double validation_hr = std::numeric_limits<double>::quiet_NaN();  // HR@10, of two domains
 };
 
 struct ReportCurve {

@@ -281,7 +281,8 @@ void add_curves(const Source& source, RunReport& report) {
     for (const Json& point : json_get<std::vector<Json>>(curve, "points", source.place)) {
       added.points.push_back({number_or_nan(point, "epoch"), number_or_nan(point, "train_loss"),
                               number_or_nan(point, "validation_loss"),
-                              number_or_nan(point, "validation_ndcg")});
+                              number_or_nan(point, "validation_ndcg"),
+                              number_or_nan(point, "validation_hr@10")});
     }
     report.curves.push_back(std::move(added));
   }

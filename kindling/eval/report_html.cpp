@@ -107,19 +107,19 @@ std::string legend_of(const std::vector<std::pair<std::string, bool>>& lines) {
   return html + "</p>\n";
 }
 
+std::string figure_of(const std::string& svg, const char* caption) {
+  if (svg.empty()) return {};
+  return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", svg, caption);
+}
+
 std::string render_curve_group(const std::vector<ReportCurve>& curves, std::size_t index) {
   std::string html = "<div class=\"pair\">\n";
-  html += fmt::format(
-      "<figure>{}<figcaption>Loss: validation solid, training dashed</figcaption></figure>\n",
-      loss_svg(fmt::format("loss{}", index), curves));
-  const bool has_ndcg = std::any_of(curves.begin(), curves.end(), [](const ReportCurve& curve) {
-    return std::isfinite(curve.points.front().validation_ndcg);
-  });
-  if (has_ndcg) {
-    html +=
-        fmt::format("<figure>{}<figcaption>NDCG@20 of the validation users</figcaption></figure>\n",
-                    ndcg_svg(fmt::format("ndcg{}", index), curves));
-  }
+  html += figure_of(loss_svg(fmt::format("loss{}", index), curves),
+                    "Loss: validation solid, training dashed");
+  html +=
+      figure_of(ndcg_svg(fmt::format("ndcg{}", index), curves), "NDCG@20 of the validation users");
+  html +=
+      figure_of(hit_rate_svg(fmt::format("hr{}", index), curves), "HR@10 of the validation users");
   std::vector<std::pair<std::string, bool>> lines;
   lines.reserve(curves.size());
   for (const ReportCurve& curve : curves) lines.emplace_back(curve.label, false);
@@ -127,7 +127,7 @@ std::string render_curve_group(const std::vector<ReportCurve>& curves, std::size
 }
 
 std::string render_curves(std::vector<ReportCurve> curves) {
-  std::erase_if(curves, [](const ReportCurve& curve) { return curve.points.empty(); });
+  std::erase_if(curves, [](const ReportCurve& curve) { return curve.points.size() < 2; });
   if (curves.empty()) return {};
   std::string html = "<section>\n<h2>Learning curves</h2>\n";
   for (std::size_t begin = 0; begin < curves.size();) {

@@ -154,23 +154,27 @@ std::string lines_svg(const std::string& name, const std::string& description,
     for (const CurvePoint& point : curve.points) last = std::max(last, point.epoch);
   }
   // There is no half of an epoch.
-  script += fmt::format("set xlabel 'epoch' textcolor rgb '{}'\nset xtics {:.10g}\n", kInk,
+  script += fmt::format("set xlabel 'epoch or round' textcolor rgb '{}'\nset xtics {:.10g}\n", kInk,
                         std::max(1.0, tic_step(last)));
   std::string plots;
   std::size_t block = 0;
   for (std::size_t i = 0; i < curves.size(); ++i) {
     for (const Series& one : series) {
-      script += fmt::format("$d{} << EOD\n", block);
+      // A gap would break the line: what is measured every few epochs would be no line at all.
+      std::string data;
       for (const CurvePoint& point : curves[i].points) {
-        script += fmt::format("{:.10g} {:.10g}\n", point.epoch, one.value(point));
+        const double value = one.value(point);
+        if (std::isfinite(value)) data += fmt::format("{:.10g} {:.10g}\n", point.epoch, value);
       }
-      script += "EOD\n";
+      if (data.empty()) continue;
+      script += fmt::format("$d{} << EOD\n{}EOD\n", block, data);
       const std::string& colour = curve_colours()[i % curve_colours().size()];
       plots += fmt::format("{}$d{} using 1:2 with lines lw 2 dt {} lc rgb '{}'",
                            plots.empty() ? "" : ", ", block++, one.dashed ? 2 : 1,
                            hex_for_gnuplot(colour));
     }
   }
+  if (plots.empty()) return {};
   return inline_svg(run_plotter("gnuplot", script + "plot " + plots + "\n"), description);
 }
 
@@ -324,6 +328,11 @@ std::string sweep_svg(const std::string& name, const ReportSweep& sweep) {
   replace_all(svg, stand_in(0, sweep.x_title), escape_html(sweep.x_title));
   replace_all(svg, stand_in(1, sweep.y_title), escape_html(sweep.y_title));
   return svg;
+}
+
+std::string hit_rate_svg(const std::string& name, const std::vector<ReportCurve>& curves) {
+  return lines_svg(name, "HR@10 of the validation users over epochs", curves,
+                   {{[](const CurvePoint& point) { return point.validation_hr; }, false}});
 }
 
 std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves) {

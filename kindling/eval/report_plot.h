@@ -24,10 +24,12 @@ struct Bar {
 // Horizontal bars, the first on top, with mean ± sd. `name` keeps ids of several plots apart.
 std::string bars_svg(const std::string& name, const std::vector<Bar>& bars);
 
-// Losses over epochs: validation solid, training dashed; one colour a curve.
+// Losses over epochs: validation solid, training dashed; one colour a curve. Empty when no curve
+// has a value, as the next two.
 std::string loss_svg(const std::string& name, const std::vector<ReportCurve>& curves);
-// The validation metric over epochs.
+// A validation metric over epochs.
 std::string ndcg_svg(const std::string& name, const std::vector<ReportCurve>& curves);
+std::string hit_rate_svg(const std::string& name, const std::vector<ReportCurve>& curves);
 
 // The name of a value that was varied: a share with its decimals, a number of interactions, which
 // may be a mean over seeds, without.

@@ -92,10 +92,13 @@ ReportTable read_table(const Json& table, const std::string& directory, const st
 
 CurvePoint read_point(Json record, const std::string& place) {
   if (record.value("validation_ndcg", Json()).is_null()) record.erase("validation_ndcg");
+  // What such a model selects by is no loss.
+  if (record.contains("validation_hr@10")) record.erase("validation_loss");
   return {.epoch = json_get<double>(record, "epoch", place),
           .train_loss = json_get_or<double>(record, "train_loss", NAN, place),
           .validation_loss = json_get_or<double>(record, "validation_loss", NAN, place),
-          .validation_ndcg = json_get_or<double>(record, "validation_ndcg", NAN, place)};
+          .validation_ndcg = json_get_or<double>(record, "validation_ndcg", NAN, place),
+          .validation_hr = json_get_or<double>(record, "validation_hr@10", NAN, place)};
 }
 
 // A learning curve: the history of a model directory, or one JSON record a line.

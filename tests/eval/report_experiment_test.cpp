@@ -201,6 +201,31 @@ TEST(ReportExperiment, ShowsCountsWithoutDecimalsAndCurvesUnderTheirPair) {
   EXPECT_THAT(page, Not(HasSubstr("1.5</text>"))) << "half an epoch on the axis";
 }
 
+// A hit rate is measured every few epochs: what is between is no gap in its line.
+TEST(ReportExperiment, DrawsTheHitRateOfTwoDomainsAsOneLine) {
+  const TempDir dir;
+  Json document = small_document();
+  Json points = Json::array();
+  for (int epoch = 1; epoch <= 6; ++epoch) {
+    points.push_back({{"epoch", epoch}, {"train_loss", 2.0 / epoch}});
+    if (epoch % 2 == 0) points.back()["validation_hr@10"] = 0.1 * epoch;
+  }
+  document["curves"] = {
+      {{"data", "p"}, {"model", "a"}, {"title", "A"}, {"encoder", ""}, {"points", points}}};
+  dir.write("x.json", document.dump());
+
+  const std::string page = page_of(dir);
+
+  EXPECT_THAT(page, Not(HasSubstr("NDCG@20 of the validation users")));
+  const std::size_t caption = page.find("HR@10 of the validation users</figcaption>");
+  ASSERT_NE(caption, std::string::npos);
+  const std::size_t figure = page.rfind("<figure>", caption);
+  const std::string drawn = page.substr(figure, caption - figure);
+  // One path of three corners: to the first, and lines to the second and the third.
+  EXPECT_THAT(drawn, ::testing::ContainsRegex("d='M[0-9.]+,[0-9.]+ L[0-9.]+,[0-9.]+ "
+                                              "L[0-9.]+,[0-9.]+ *'"));
+}
+
 TEST(ReportExperiment, PutsSeveralExperimentsOnOnePage) {
   const TempDir dir;
   dir.write("x.json", small_document().dump());
