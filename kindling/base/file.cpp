@@ -271,24 +271,54 @@ MappedFile::~MappedFile() {
 // --- writing
 // ---------------------------------------------------------------------------------------------
 
-void write_file(const std::string& path, const std::function<void(const Sink&)>& writer) {
+namespace {
+
+void write_all(Descriptor& file, const std::function<void(const Sink&)>& writer) {
+  std::string buffer;
+  constexpr std::size_t kFlush = std::size_t{1} << 20U;
+  writer([&](std::string_view bytes) {
+    if (buffer.size() + bytes.size() > kFlush) {
+      file.write(buffer);
+      buffer.clear();
+    }
+    if (bytes.size() > kFlush) {
+      file.write(bytes);
+    } else {
+      buffer += bytes;
+    }
+  });
+  file.write(buffer);
+}
+
+// A device or a pipe: written into, never replaced.
+bool is_special(const std::string& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+// What a link points to: the link itself stays.
+std::string behind_links(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::is_symlink(path, ignored)) return path;
+  const fs::path target = fs::canonical(path, ignored);
+  return ignored ? path : target.string();
+}
+
+}  // namespace
+
+void write_file(const std::string& given, const std::function<void(const Sink&)>& writer) {
+  if (is_special(given)) {
+    Descriptor file(given, O_WRONLY);
+    write_all(file, writer);
+    file.close();
+    return;
+  }
+  const std::string path = behind_links(given);
   const std::string temporary = file_parts::temporary_name(path);
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    std::string buffer;
-    constexpr std::size_t kFlush = std::size_t{1} << 20U;
-    writer([&](std::string_view bytes) {
-      if (buffer.size() + bytes.size() > kFlush) {
-        file.write(buffer);
-        buffer.clear();
-      }
-      if (bytes.size() > kFlush) {
-        file.write(bytes);
-      } else {
-        buffer += bytes;
-      }
-    });
-    file.write(buffer);
+    write_all(file, writer);
     file.sync();
     file.close();
     if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno(path, "rename into place");

@@ -107,6 +107,21 @@ TEST(WriteFile, KeepsTheOldFileWhenTheWriterFails) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
 }
 
+TEST(WriteFile, KeepsLinksAndDevices) {
+  const TempDir dir;
+  const auto path = dir.write("a", "old");
+  std::filesystem::create_symlink(path, dir.file("link"));
+  std::filesystem::create_symlink("/dev/null", dir.file("null"));
+
+  write_file(dir.file("link"), "new");
+  write_file(dir.file("null"), "nothing");
+
+  EXPECT_TRUE(std::filesystem::is_symlink(dir.file("link")));
+  EXPECT_EQ(read_file(path), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(dir.file("null")));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
 // A process that rewrites a file is killed at many moments; the file is always one of the two.
 TEST(WriteFile, LeavesTheOldOrTheNewFileWhenKilled) {
   const TempDir dir;
