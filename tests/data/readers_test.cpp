@@ -159,6 +159,8 @@ TEST(Csv, CountsSkippedRowsAndRatingsLeftOut) {
   const Dataset data =
       find_reader("csv").read({path}, {{"bad_rows", "skip"}, {"min_rating", "3"}}, report);
 
+  const auto unrated = dir.write("b.csv", "user,item\nu1,a\n");
+  EXPECT_THROW(find_reader("csv").read({unrated}, {{"min_rating", "3"}}, report), Error);
   EXPECT_EQ(shown(data), "u1: a");
   EXPECT_EQ(report.rows, 4);
   EXPECT_EQ(report.skipped.at(path), 2);

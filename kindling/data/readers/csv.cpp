@@ -121,6 +121,7 @@ DatasetBuilder read_events(const std::string& path, const Options& options, Impo
   const auto names = lower_names(rows.fields());
   const bool header = has_header(options, names);
   const Columns columns = columns_of(options, rows, header, names);
+  require_ratings_for(options.common, columns.rating.has_value(), rows.place());
   DatasetBuilder builder(columns.time.has_value());
   bool more = !header || rows.next();
   while (more) {

@@ -138,6 +138,7 @@ Dataset read_recbole(const std::vector<std::string>& paths, const ReaderValues& 
     TableReader rows(path, "\t", false);
     if (!rows.next()) throw Error(Kind::kBadInput, "is empty, expected a header", path);
     const Columns columns = columns_of(rows, options);
+    require_ratings_for(options.common, columns.rating.has_value(), rows.place());
     if (!builder) {
       has_times = columns.time.has_value();
       builder.emplace(has_times);

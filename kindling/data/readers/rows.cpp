@@ -238,6 +238,14 @@ float require_rating(std::string_view text) {
               "are the columns in another order?");
 }
 
+void require_ratings_for(const CommonOptions& options, bool has_ratings, const std::string& place) {
+  if (has_ratings || options.min_rating <= CommonOptions{}.min_rating) return;
+  throw Error(
+      Kind::kBadInput,
+      fmt::format("no column holds ratings, which are to be {} or more", options.min_rating), place,
+      "name the column: --rating NAME, or leave --min-rating out");
+}
+
 void check_utf8(std::string_view text, std::string_view what) {
   if (is_valid_utf8(text)) return;
   throw Error(Kind::kBadInput, fmt::format("{} is not UTF-8: {}", what, quote(text)), {},

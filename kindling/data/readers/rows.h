@@ -32,6 +32,9 @@ struct CommonOptions {
   }
 };
 
+// Error{kBadInput}: ratings are to be at least min_rating, and the file has none.
+void require_ratings_for(const CommonOptions& options, bool has_ratings, const std::string& place);
+
 template <class Options>
 Options options_from(const ReaderValues& values) {
   Options options;
