@@ -165,6 +165,11 @@ ModelRecord few_shot_record(const FewShotInfo& info, const OptionValues& options
 ModelRecord run_few_shot_training(const FewShotRun& run) {
   few_shot_run::refuse_existing(run.out, run.force);
   const FewShotInfo& info = find_few_shot(run.model);
+  if (run.device != "cpu") {
+    throw Error(Kind::kBadOption,
+                fmt::format("{} trains on the CPU, device is {}", info.name, quote(run.device)),
+                "--device", "leave the option out");
+  }
   const auto model = info.make(run.options);
   const ScenarioSet set = load_scenarios(run.scenarios);
   const FrozenVectors vectors =
@@ -172,13 +177,12 @@ ModelRecord run_few_shot_training(const FewShotRun& run) {
   const FewShotTask task{&set, &vectors};
   FitContext context;
   context.seed = run.seed;
-  context.device = run.device;
   context.checkpoint = run.out + ".ckpt";
   context.resume = run.resume;
   context.on_epoch = run.on_epoch;
   context.max_seconds = run.max_minutes * 60.0;
   context.should_stop = run.should_stop;
-  fit_with_checkpoint(context, [&] { model->fit(task, context); });
+  fit_with_checkpoint(info.name, context, [&] { model->fit(task, context); });
   const ModelRecord record = few_shot_record(info, run.options, *model, task, context, run.version);
   save_few_shot(*model, record, task, run.out, run.force);
   std::filesystem::remove_all(context.checkpoint);

@@ -37,7 +37,8 @@ std::vector<OptionValues> all_combinations(std::span<const GridAxis> axes) {
 }
 
 GridResult search_grid(const std::vector<OptionValues>& grid,
-                       const std::function<double(const OptionValues&)>& measure) {
+                       const std::function<double(const OptionValues&)>& measure,
+                       const std::function<bool()>& enough) {
   if (grid.empty()) throw Error(Kind::kBadOption, "the grid has no combination to try");
   GridResult result;
   Progress progress("grid search", grid.size());
@@ -47,6 +48,10 @@ GridResult search_grid(const std::vector<OptionValues>& grid,
       result.best = result.points.size() - 1;
     }
     progress.step(1, fmt::format("best {:.4f}", result.winner().measure));
+    if (!enough || result.points.size() == grid.size() || !enough()) continue;
+    log_warning("the time is up after {} of {} combinations: the best of these is taken",
+                result.points.size(), grid.size());
+    break;
   }
   return result;
 }
@@ -64,8 +69,9 @@ Json GridResult::to_json() const {
 }
 
 GridResult search_on_meta_train(const ScenarioSet& set, const std::vector<OptionValues>& grid,
-                                std::size_t limit, std::uint64_t seed, const AdaptFunction& adapt) {
-  const Rng rng = Rng(seed).fork("grid search");
+                                std::size_t limit, const FitContext& context,
+                                const AdaptFunction& adapt) {
+  const Rng rng = Rng(context.seed).fork("grid search");
   Rng draw = rng.fork("order");
   const auto order = permutation(set.meta_train.size(), draw);
   std::size_t count = order.size();
@@ -75,10 +81,11 @@ GridResult search_on_meta_train(const ScenarioSet& set, const std::vector<Option
     const Scenario& scenario = set.meta_train[order[n]];
     tasks.push_back(split_scenario(scenario, {}, rng.fork(scenario.name)));
   }
-  return search_grid(grid, [&](const OptionValues& values) {
+  const auto measure = [&](const OptionValues& values) {
     std::vector<double> recalls(tasks.size());
     parallel_for(tasks.size(), 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t n = begin; n < end; ++n) {
+        if (context.should_stop && context.should_stop()) throw Error(Kind::kIo, "interrupted");
         const auto scorer = adapt(tasks[n], values, rng.fork("adapt").fork(tasks[n].name));
         recalls[n] = mean_recall(rank_scenario(*scorer, tasks[n]), 20, Ties::kExpectedRank);
       }
@@ -86,7 +93,8 @@ GridResult search_on_meta_train(const ScenarioSet& set, const std::vector<Option
     double sum = 0.0;
     for (const double recall : recalls) sum += recall;
     return recalls.empty() ? 0.0 : sum / static_cast<double>(recalls.size());
-  });
+  };
+  return search_grid(grid, measure, [&] { return context.out_of_time(); });
 }
 
 }  // namespace kindling

@@ -38,16 +38,20 @@ struct GridResult {
   Json to_json() const;  // {"best": {…}, "measure": …, "points": […]}
 };
 
+// `enough`, when given, is asked after each combination: true ends the search with a warning.
 GridResult search_grid(const std::vector<OptionValues>& grid,
-                       const std::function<double(const OptionValues&)>& measure);
+                       const std::function<double(const OptionValues&)>& measure,
+                       const std::function<bool()>& enough = {});
 
 // What few-shot baselines measure (specs/baselines.md B): mean Recall@20 over at most `limit`
 // meta-training scenarios (0: all), each split into support and evaluation by S5 with the same
-// seed for all grid points. `adapt` gives the recommender of one of them.
+// seed for all grid points. `adapt` gives the recommender of one of them. The search ends when
+// context.max_seconds have gone by, with the best so far; Error{kIo} when context.should_stop.
 using AdaptFunction = std::function<std::unique_ptr<ScenarioScorer>(
     const Scenario& scenario, const OptionValues& values, const Rng& rng)>;
 GridResult search_on_meta_train(const ScenarioSet& set, const std::vector<OptionValues>& grid,
-                                std::size_t limit, std::uint64_t seed, const AdaptFunction& adapt);
+                                std::size_t limit, const FitContext& context,
+                                const AdaptFunction& adapt);
 
 // A few-shot model that learns nothing from the meta-training scenarios but its options: what is
 // chosen is set, saved and loaded here, and `learn()` does the rest. Options has `grid` (choose at
@@ -62,7 +66,7 @@ class GridSearched : public FewShotModel {
     if (!options_.grid) return;
     const GridResult result = search_on_meta_train(
         *task.scenarios, all_combinations(axes_), static_cast<std::size_t>(options_.grid_scenarios),
-        context.seed, [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
+        context, [&](const Scenario& scenario, const OptionValues& values, const Rng& rng) {
           Options tried = options_;
           for (const auto& [name, value] : values) set_option(tried, name, value);
           require_support(scenario);

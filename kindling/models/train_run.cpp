@@ -120,18 +120,36 @@ Json describe_domain(const Domain& domain, const std::string& role) {
 // another's, and remove them when it is done.
 constexpr const char* kOwnerFile = "model.txt";
 
-void claim_checkpoint(const TrainRun& run, const std::string& folder) {
+void claim_checkpoint(const std::string& model, const FitContext& context) {
+  const std::string& folder = context.checkpoint;
   const std::string path = (std::filesystem::path(folder) / kOwnerFile).string();
-  if (run.resume && std::filesystem::exists(path)) {
-    const std::string owner = read_file(path, 1000);
-    if (owner != run.model) {
-      throw Error(Kind::kBadOption,
-                  fmt::format("the checkpoint is of {}, not of {}", quote(owner), run.model),
+  std::error_code ignored;  // a folder that is not there is empty
+  const bool kept =
+      std::filesystem::exists(folder, ignored) && !std::filesystem::is_empty(folder, ignored);
+  if (context.resume && kept) {
+    const std::string owner =
+        std::filesystem::exists(path) ? quote(read_file(path, 1000)) : "an unknown model";
+    if (owner != quote(model)) {
+      throw Error(Kind::kBadOption, fmt::format("the checkpoint is of {}, not of {}", owner, model),
                   folder, "resume with the same model, or start again without --resume");
     }
   }
   make_directories(folder);
-  write_file(path, [&](const Sink& sink) { sink(run.model); });
+  write_file(path, [&](const Sink& sink) { sink(model); });
+}
+
+// fit() of these asks FitContext::device; the others learn on the CPU.
+constexpr std::string_view kOnDevice[] = {"zesrec",   "gru4rec", "gru4rec_meta", "tcn",
+                                          "tcn_meta", "hrnn",    "hrnn_meta"};
+
+void check_device(const TrainRun& run) {
+  if (run.device == "cpu") return;
+  if (std::find(std::begin(kOnDevice), std::end(kOnDevice), run.model) != std::end(kOnDevice)) {
+    return;
+  }
+  throw Error(Kind::kBadOption,
+              fmt::format("{} trains on the CPU, device is {}", run.model, quote(run.device)),
+              "--device", "leave the option out");
 }
 
 void refuse_existing(const TrainRun& run) {
@@ -141,7 +159,9 @@ void refuse_existing(const TrainRun& run) {
 
 }  // namespace
 
-void fit_with_checkpoint(const FitContext& context, const std::function<void()>& fit) {
+void fit_with_checkpoint(const std::string& model, const FitContext& context,
+                         const std::function<void()>& fit) {
+  claim_checkpoint(model, context);
   const auto nothing_kept = [&] {
     std::error_code ignored;  // a folder that is not there is empty
     const std::filesystem::directory_iterator all(context.checkpoint, ignored);
@@ -202,7 +222,14 @@ ItemVectors open_item_vectors(const std::string& directory, const std::string& n
               directory, fmt::format("pass --vectors with one of: {}", join(names, ", ")));
 }
 
+void refuse_vectors(const ModelInfo& model, const std::string& name) {
+  if (name.empty()) return;
+  throw Error(Kind::kBadOption, fmt::format("{} reads no item vectors", model.name), "--vectors",
+              "leave the option out");
+}
+
 void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData& loaded) {
+  if (!info.needs_text) refuse_vectors(info, run.vectors);
   if (info.needs_source && run.source.empty()) {
     throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
   }
@@ -233,6 +260,7 @@ void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData
 ModelRecord run_training(const TrainRun& run) {
   refuse_existing(run);
   const ModelInfo& info = find_model(run.model);
+  check_device(run);
   const auto model = info.make(run.options);
   TrainingData loaded;
   load_training_data(run, info, loaded);
@@ -251,8 +279,7 @@ ModelRecord run_training(const TrainRun& run) {
     context.validate = run.make_validator(whole, *loaded.split);
     context.validated_by = run.validated_by;
   }
-  claim_checkpoint(run, context.checkpoint);
-  fit_with_checkpoint(context, [&] { model->fit(loaded.task, context); });
+  fit_with_checkpoint(run.model, context, [&] { model->fit(loaded.task, context); });
   ModelRecord record;
   record.model = run.model;
   record.options = effective_options(info.describe(), run.options, model->details());
@@ -268,7 +295,8 @@ ModelRecord run_training(const TrainRun& run) {
   }
   const std::string removed = loaded.task.source ? removed_overlap(run) : "";
   if (!removed.empty()) record.data["removed_from_source"] = removed;
-  record.data["protocol"] = run.target.empty() ? "none" : run.protocol;
+  const bool is_cut = !run.target.empty() || run.protocol == "leave-two-out";
+  record.data["protocol"] = is_cut ? run.protocol : "none";
   record.details = model->details();
   record.history = context.history;
   record.version = run.version;

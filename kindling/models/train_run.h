@@ -69,9 +69,14 @@ struct TrainingData {
 // Fills `data` with what `model` learns from in this run: source, target and split as above.
 void load_training_data(const TrainRun& run, const ModelInfo& model, TrainingData& data);
 
-// Runs `fit` and says what --resume can do: a warning when it is asked for and the checkpoint
-// folder is empty or absent; a hint when training was stopped and the model's own error has none.
-void fit_with_checkpoint(const FitContext& context, const std::function<void()>& fit);
+// Runs `fit` of the model so called and says what --resume can do: a warning when it is asked for
+// and the checkpoint folder is empty or absent; a hint when training was stopped and the model's
+// own error has none. Error{kBadOption}: the checkpoint to resume is another model's.
+void fit_with_checkpoint(const std::string& model, const FitContext& context,
+                         const std::function<void()>& fit);
+
+// Error{kBadOption} when vectors are named for a model that reads none.
+void refuse_vectors(const ModelInfo& model, const std::string& name);
 
 // The vectors called `name` of a dataset directory; with an empty name the only ones there are.
 // Error{kNotFound} lists what there is.

@@ -160,5 +160,17 @@ TEST(GridSearch, TriesEveryCombinationAndKeepsTheFirstBest) {
   EXPECT_THROW(search_grid({}, [](const OptionValues&) { return 0.0; }), Error);
 }
 
+TEST(GridSearch, EndsWithTheBestSoFarWhenItIsTold) {
+  const auto grid = all_combinations(std::vector<GridAxis>{{"a", {"1", "2", "3"}}});
+  int asked = 0;
+
+  const GridResult result = search_grid(
+      grid, [](const OptionValues& values) { return values[0].second == "3" ? 1.0 : 0.5; },
+      [&] { return ++asked == 2; });
+
+  EXPECT_EQ(result.points.size(), 2U);
+  EXPECT_EQ(result.winner().values, grid[0]);
+}
+
 }  // namespace
 }  // namespace kindling

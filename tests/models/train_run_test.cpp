@@ -60,6 +60,18 @@ class TrainingRun : public ::testing::Test {
   const testing::TempDir dir_;
 };
 
+// Models that learn on the CPU say so; the others know the device, or say what they need first.
+TEST_F(TrainingRun, RefusesADeviceThatIsNotAsked) {
+  for (const ModelInfo& info : all_models()) {
+    TrainRun asked = run(info.name, {});
+    asked.device = "banana";
+    const std::string said = said_by(asked);
+    const bool told = said.find("banana") != std::string::npos;
+    EXPECT_TRUE(told || info.needs_source || info.needs_text) << info.name << ": " << said;
+    EXPECT_FALSE(std::filesystem::exists(asked.out)) << info.name;
+  }
+}
+
 const OptionValues kThreeRates = {{"dim", "8"}, {"epochs", "3"}, {"learning_rates", "1,0.1,0.01"}};
 
 TEST_F(TrainingRun, RecordsNoValidationWhereThereWasNone) {

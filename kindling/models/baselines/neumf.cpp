@@ -180,6 +180,7 @@ class Neumf : public FewShotModel {
       }
       flush();
       progress.step(1, fmt::format("loss {:.4f}", loss / static_cast<double>(steps)));
+      if (context.out_of_time()) break;
     }
   }
 
