@@ -47,9 +47,6 @@ ItemVectors make_vectors(const Arguments& arguments, const Dataset& dataset, Emb
   const std::optional<double> whitening =
       arguments.whiten >= 0 ? std::optional(arguments.whiten) : std::nullopt;
   if (!arguments.vectors.empty()) {
-    if (!arguments.fit_on.empty()) {
-      throw Error(Kind::kBadOption, "works with --encoder only", "--fit-on");
-    }
     ItemVectors given = import_item_vectors(arguments.vectors, dataset, arguments.space);
     if (!whitening) return given;
     return whiten(given, Matrix(0, given.dim()), *whitening, {items_fingerprint(dataset)});
@@ -67,7 +64,7 @@ ItemVectors make_vectors(const Arguments& arguments, const Dataset& dataset, Emb
 }
 
 void run_embed(const Arguments& arguments, const Common& common) {
-  if (arguments.encoder.empty() == arguments.vectors.empty()) {
+  if (arguments.encoder.empty() && arguments.vectors.empty()) {
     throw Error(Kind::kBadOption, "give either --encoder or --vectors", "embed");
   }
   const Dataset dataset = load_dataset(arguments.directory);
@@ -119,6 +116,10 @@ void add_embed(CLI::App& app, Common& common) {
   verb->add_option("--cache", arguments->cache, "folder of the cache; default: beside the vectors");
   verb->add_option("--set", arguments->settings,
                    "key=value: dim, seed, max_tokens, pooling, prompt");
+  for (const char* of_encoders : {"--encoder", "--fit-on", "--set", "--cache"}) {
+    verb->get_option("--vectors")->excludes(of_encoders);
+  }
+  verb->get_option("--space")->needs("--vectors");
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_embed(*arguments, common); });
 }

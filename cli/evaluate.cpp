@@ -1,4 +1,5 @@
 // kindling evaluate: how well a model ranks what the users of a target domain chose next.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct EvaluateArguments {
   std::string candidates;
   FewShotArguments few_shot;
   std::vector<std::string> beside{"auto"};
+  std::string of_lists;  // an option of drawn lists that is given; may be empty
 };
 
 void print_table(const Json& document) {
@@ -80,6 +82,12 @@ void choose_candidates(EvaluateArguments& arguments) {
     }
   }
   for (const std::string& other : beside) options.beside.push_back(parse(other));
+  const auto draws = [](const CandidateOptions& one) { return one.negatives > 0; };
+  const bool drawn =
+      draws(options.candidates) || std::any_of(options.beside.begin(), options.beside.end(), draws);
+  if (drawn || arguments.of_lists.empty()) return;
+  throw Error(Kind::kBadOption, "no lists are drawn here", arguments.of_lists,
+              "it is for --candidates popularity:N or uniform:N; a file keeps its own");
 }
 
 void run_few_shot(const EvaluateArguments& arguments, const Common& common) {
@@ -88,7 +96,7 @@ void run_few_shot(const EvaluateArguments& arguments, const Common& common) {
   few.scenarios = arguments.few_shot.scenarios;
   few.role = arguments.few_shot.role;
   few.options = parse_settings(arguments.settings, "--set");
-  few.vectors = vector_method(arguments.run.vectors);
+  few.vectors = arguments.run.vectors;
   few.vector_options = parse_settings(arguments.few_shot.vector_settings, "--vector-set");
   few.seed = arguments.run.seed;
   few.seeds = arguments.run.seeds;
@@ -185,7 +193,12 @@ void add_evaluate(CLI::App& app, Common& common) {
                              "--candidate-seed", "--released-candidates", "--mask-seen",
                              "--mean-over-users", "--context", "--collapse", "--max-queries"});
   add_common(*verb, common);
-  verb->callback([arguments, &common] { run_evaluate(*arguments, common); });
+  verb->callback([arguments, &common, verb] {
+    for (const char* option : {"--candidate-seed", "--released-candidates"}) {
+      if (verb->count(option) > 0) arguments->of_lists = option;
+    }
+    run_evaluate(*arguments, common);
+  });
 }
 
 }  // namespace kindling::cli

@@ -121,6 +121,14 @@ void add_experiment(CLI::App& app, Common& common) {
           "run so many of the finished cells once more, and say whether they give the same "
           "numbers; OUT stays as it is")
       ->check(CLI::Range(1, 100'000));
+  verb->get_option("NAME")->excludes("--file");
+  for (const char* other : {"NAME", "--file", "--check", "--out", "--seeds", "--jobs", "--minutes",
+                            "--only", "--again", "--data"}) {
+    verb->get_option("--list")->excludes(other);
+  }
+  for (const char* other : {"--out", "--seeds", "--jobs", "--minutes", "--only", "--again"}) {
+    verb->get_option("--check")->excludes(other);
+  }
   add_common(*verb, common);
   verb->callback([arguments, &common] { run_verb(*arguments, common); });
 }

@@ -15,7 +15,7 @@ namespace kindling::cli {
 
 namespace {
 
-constexpr int kMostItems = 1'000'000;
+constexpr int kMostItems = 100'000;
 
 void print_list(const RecommendRun& run, const std::vector<RecommendedItem>& list, bool json) {
   if (json) {

@@ -196,8 +196,14 @@ void add_train(CLI::App& app, Common& common) {
                              "--candidates", "--collapse"});
   add_common(*verb, common);
   verb->callback([arguments, &common, verb] {
+    const TrainRun& asked = arguments->run;
     for (const char* option : {"--candidates", "--collapse"}) {
-      if (verb->count(option) > 0) need_leave_two_out(arguments->run.protocol, option);
+      if (verb->count(option) > 0) need_leave_two_out(asked.protocol, option);
+    }
+    if (verb->count("--protocol") > 0 && asked.target.empty() &&
+        asked.protocol != "leave-two-out") {
+      throw Error(Kind::kBadOption, fmt::format("{} splits the target", asked.protocol),
+                  "--protocol", "name the target too, with --target DIR");
     }
     run_train(*arguments, common);
   });

@@ -68,7 +68,10 @@ OpenedModel open_model(const std::string& model, const OptionValues& options) {
 // The vectors that the model needs, checked against those it was trained on.
 std::optional<ItemVectors> open_vectors(const OpenedModel& opened, const std::string& directory,
                                         const std::string& name, const Dataset& data) {
-  if (!opened.info->needs_text) return std::nullopt;
+  if (!opened.info->needs_text) {
+    tell_of_unread_vectors(*opened.info, name);
+    return std::nullopt;
+  }
   ItemVectors vectors = open_item_vectors(directory, name, data);
   if (opened.record) check_vectors(*opened.record, vectors);
   return vectors;

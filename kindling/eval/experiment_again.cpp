@@ -91,6 +91,10 @@ Json repeat_cells(const std::vector<PlannedCell>& cells, const ExperimentRun& ru
                    {"differs", differs}});
   }
   fs::remove_all(fresh.out);
+  if (all.empty()) {
+    throw Error(Kind::kBadOption, "no cell was run again in the time given", "--minutes",
+                "allow more, or leave the option out");
+  }
   return all;
 }
 

@@ -37,14 +37,10 @@ constexpr std::pair<const char*, int> kRevisions[] = {
 
 }  // namespace
 
+void CellRunner::check_setting(const std::string&, const Json&) const {}
+
 bool CellRunner::has_metric(const std::string& metric) const {
-  const auto colon = metric.find(':');
-  if (colon != std::string::npos) {
-    const std::string among = metric.substr(0, colon);
-    return (among == "full" || among == "uniform" || among == "popularity") &&
-           is_metric(metric.substr(colon + 1));
-  }
-  return is_metric(metric) || metric == "validation_hr@10";
+  return is_metric_at(metric, EvaluationOptions{}.cutoffs);
 }
 
 bool CellRunner::reads(const std::string&, const std::string&, const Json&) const { return true; }

@@ -62,8 +62,10 @@ class CellRunner {
 
   // The names that "settings" and "sweep" of a plan may use.
   virtual std::vector<OptionInfo> settings() const = 0;
-  // Whether a cell may say `metric`, so that a table may show it. By default metric_value's names,
-  // also among further candidates ("full:…", "uniform:…") and "validation_hr@10".
+  // What of a setting its type does not say: Error for a value that no cell can use.
+  virtual void check_setting(const std::string& name, const Json& value) const;
+  // Whether a cell says `metric`, so that a table may show it. By default metric_value's names at
+  // the cut-offs 10 and 20.
   virtual bool has_metric(const std::string& metric) const;
   // What a pair's "protocol" may be; empty: anything.
   virtual std::vector<std::string> protocols() const { return {}; }

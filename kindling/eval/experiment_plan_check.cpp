@@ -56,12 +56,19 @@ void check_settings(const ExperimentPlan& plan, const PlanModel& model, const Pl
                     const std::string& place) {
   const CellRunner& runner = find_cell_kind(model.kind).runner();
   const std::vector<OptionInfo> known = runner.settings();
+  const auto check = [&](const std::string& name, const Json& value) {
+    check_option(known, "setting", name, value, place);
+    try {
+      runner.check_setting(name, value);
+    } catch (const Error& error) {
+      refuse(place, fmt::format("setting {}: {}", name, error.message()), error.hint());
+    }
+  };
   for (const Json* settings : {&plan.settings, &pair.settings, &model.settings}) {
-    for (const auto& [name, value] : settings->items())
-      check_option(known, "setting", name, value, place);
+    for (const auto& [name, value] : settings->items()) check(name, value);
   }
   for (std::size_t step = 0; model.swept && step < plan.sweep.values.size(); ++step) {
-    check_option(known, "setting", plan.sweep.setting, plan.sweep.value_at(step), place);
+    check(plan.sweep.setting, plan.sweep.value_at(step));
   }
   if (const Names protocols = runner.protocols(); !protocols.empty()) {
     require_known(place, "protocol", pair.protocol, protocols);

@@ -33,6 +33,7 @@ StoredQueries read_queries(const std::string& path, const std::string& metric) {
     stored.units.push_back(static_cast<std::uint32_t>(unit));
   }
   for (const float rank : is_macro(metric) ? std::vector<float>() : floats_of(file, "ranks")) {
+    if (!(rank >= 1.0F)) throw Error(Kind::kBadInput, fmt::format("{} is no rank", rank), path);
     stored.values.push_back(metric_value(metric, static_cast<double>(rank)));
   }
   if (!stored.values.empty()) return stored;

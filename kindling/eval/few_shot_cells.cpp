@@ -211,8 +211,10 @@ class FewShotCells : public CellRunner {
 
   bool has_metric(const std::string& metric) const override {
     const std::string plain = without_macro(metric);
-    return is_metric(plain.substr(0, plain.find('/'))) || metric == "steps" ||
-           metric == "adapt_seconds" || metric == "below_itempop" || metric == "below_unadapted";
+    const std::string of_user = plain.substr(0, plain.find('/'));
+    return (!of_user.starts_with("mrr") && is_metric_at(of_user, FewShotEvaluation{}.cutoffs)) ||
+           metric == "steps" || metric == "adapt_seconds" || metric == "below_itempop" ||
+           metric == "below_unadapted";
   }
 
   std::vector<std::string> roles(const std::string&) const override { return {"meta-train"}; }

@@ -1,6 +1,7 @@
 #include "kindling/eval/few_shot_run.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -90,6 +91,14 @@ Json evaluate_directory(const FewShotEvaluateRun& run, const ScenarioSet& set,
     throw Error(Kind::kBadOption, "a trained model keeps the options that it was trained with",
                 "--set", "pass a model's name instead of a directory, or train again");
   }
+  if (!run.vectors.empty() || !run.vector_options.empty()) {
+    throw Error(Kind::kBadOption, "a trained model keeps the vectors that it was trained with",
+                run.vectors.empty() ? "--vector-set" : "--vectors",
+                "pass a model's name instead of a directory, or train again");
+  }
+  if (run.model.find('/') == std::string::npos && !std::filesystem::exists(run.model)) {
+    find_few_shot(run.model);  // a name, misspelt
+  }
   const LoadedFewShot loaded = load_few_shot(run.model);
   if (run.seeds > 1) {
     throw Error(Kind::kBadOption, "a trained model has one seed", "--seeds",
@@ -122,8 +131,9 @@ Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
   const ScenarioSet set = load_scenarios(run.scenarios);
   UserResults users(run, set.world);
   if (!is_few_shot_model(run.model)) return evaluate_directory(run, set, options, users);
-  const FrozenVectors vectors =
-      cached_frozen_vectors(set, frozen_options(run.vectors, run.vector_options), run.scenarios);
+  const FrozenVectors vectors = cached_frozen_vectors(
+      set, frozen_options(run.vectors.empty() ? "bpr" : run.vectors, run.vector_options),
+      run.scenarios);
   const FewShotTask task{&set, &vectors};
   Json first;
   Spread pooled;

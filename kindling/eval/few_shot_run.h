@@ -23,7 +23,7 @@ struct FewShotEvaluateRun {
   std::string scenarios;
   std::string role = "meta-test";  // or "validation"
   OptionValues options;
-  std::string vectors = "bpr";
+  std::string vectors;  // of a model by name: bpr (as empty), als or universal
   OptionValues vector_options;
   std::uint64_t seed = 0;
   std::int64_t seeds = 1;

@@ -120,6 +120,13 @@ std::string without_macro(const std::string& name) {
 
 bool is_metric(const std::string& name) { return value_of(name, 1.0).has_value(); }
 
+bool is_metric_at(const std::string& name, std::span<const std::int64_t> cutoffs) {
+  if (!is_metric(name)) return false;
+  const auto at = name.find('@');
+  if (at == std::string::npos) return true;
+  return std::find(cutoffs.begin(), cutoffs.end(), to_int(name.substr(at + 1))) != cutoffs.end();
+}
+
 double metric_value(const std::string& name, double rank) {
   if (const auto value = value_of(name, rank)) return *value;
   throw Error(Kind::kBadOption, fmt::format("unknown metric {}", quote(name)), {},

@@ -57,6 +57,8 @@ class MetricTable {
 // Value of a metric by its name ("ndcg@20") for one rank. Error{kBadOption} for an unknown name.
 double metric_value(const std::string& name, double rank);
 bool is_metric(const std::string& name);
+// Of those at one of these cut-offs; mrr has none.
+bool is_metric_at(const std::string& name, std::span<const std::int64_t> cutoffs);
 // "macro_recall@20": the mean over groups of queries (scenarios) of their means of recall@20.
 bool is_macro(const std::string& name);
 std::string without_macro(const std::string& name);

@@ -168,8 +168,19 @@ class TwoDomainCells final : public CellRunner {
   std::vector<std::string> protocols() const override { return {"leave-two-out"}; }
   std::vector<OptionInfo> settings() const override { return describe_options(PairSettings{}); }
   bool has_metric(const std::string& metric) const override {
-    return CellRunner::has_metric(metric) ||
-           (metric.starts_with(kWarm) && is_metric(metric.substr(kWarm.size())));
+    if (metric == "validation_hr@10") return true;
+    std::string plain = metric;
+    for (const char* among : {"full:", "uniform:", "popularity:", kWarm.c_str()}) {
+      if (plain == metric && metric.starts_with(among)) plain = metric.substr(metric.find(':') + 1);
+    }
+    return is_metric_at(plain, kCutoffs);
+  }
+  void check_setting(const std::string& name, const Json& value) const override {
+    if (name != "candidates") return;
+    const std::string text = options_detail::text_of(value);
+    if (parse_candidates(text).draw != "file") return;
+    throw Error(Kind::kBadOption, fmt::format("cannot rank among {}", quote(text)), {},
+                "full, popularity:N or uniform:N");
   }
   std::vector<std::string> roles(const std::string&) const override { return {"source", "target"}; }
   bool reads(const std::string& role, const std::string& model,

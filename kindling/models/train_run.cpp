@@ -222,14 +222,12 @@ ItemVectors open_item_vectors(const std::string& directory, const std::string& n
               directory, fmt::format("pass --vectors with one of: {}", join(names, ", ")));
 }
 
-void refuse_vectors(const ModelInfo& model, const std::string& name) {
-  if (name.empty()) return;
-  throw Error(Kind::kBadOption, fmt::format("{} reads no item vectors", model.name), "--vectors",
-              "leave the option out");
+void tell_of_unread_vectors(const ModelInfo& model, const std::string& name) {
+  if (!name.empty()) log_info("{} reads no item vectors: --vectors is left aside", model.name);
 }
 
 void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData& loaded) {
-  if (!info.needs_text) refuse_vectors(info, run.vectors);
+  if (!info.needs_text) tell_of_unread_vectors(info, run.vectors);
   if (info.needs_source && run.source.empty()) {
     throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
   }

@@ -75,8 +75,8 @@ void load_training_data(const TrainRun& run, const ModelInfo& model, TrainingDat
 void fit_with_checkpoint(const std::string& model, const FitContext& context,
                          const std::function<void()>& fit);
 
-// Error{kBadOption} when vectors are named for a model that reads none.
-void refuse_vectors(const ModelInfo& model, const std::string& name);
+// Says so when vectors are named for a model that reads none: a script gives all models the same.
+void tell_of_unread_vectors(const ModelInfo& model, const std::string& name);
 
 // The vectors called `name` of a dataset directory; with an empty name the only ones there are.
 // Error{kNotFound} lists what there is.

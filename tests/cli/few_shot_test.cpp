@@ -138,6 +138,21 @@ TEST_F(FewShotProgram, RefusesOptionsThatMeanNothingToIt) {
                                       "--protocol", "leave-last-out", "--ties", "mean"});
   EXPECT_EQ(alone.code, 2);
   EXPECT_THAT(alone.err, HasSubstr("--scenarios"));
+  dir_->write("never.ckpt/state.json", "another model's");
+  const Outcome foreign = run_kindling(
+      {"train", "itempop", "--scenarios", scenarios(), "--resume", "--out", dir_->file("never")});
+  EXPECT_EQ(foreign.code, 2);
+  EXPECT_THAT(foreign.err, HasSubstr("the checkpoint is of an unknown model, not of itempop"));
+  EXPECT_TRUE(std::filesystem::exists(dir_->file("never.ckpt/state.json")));
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--vectors", "als"}, {"--vector-set", "dim=4"}}) {
+    std::vector<std::string> call = {"evaluate", model(), "--scenarios", scenarios()};
+    call.insert(call.end(), more.begin(), more.end());
+    EXPECT_EQ(run_kindling(call).code, 2) << more[0];
+  }
+  const Outcome misspelt = run_kindling({"evaluate", "itempopp", "--scenarios", scenarios()});
+  EXPECT_EQ(misspelt.code, 2);
+  EXPECT_THAT(misspelt.err, HasSubstr("did you mean itempop?"));
   const Outcome seeds =
       run_kindling({"evaluate", model(), "--scenarios", scenarios(), "--seeds", "2"});
   EXPECT_EQ(seeds.code, 2);

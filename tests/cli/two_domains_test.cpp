@@ -244,6 +244,18 @@ TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
   }
   mistake({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--compare-by", "hr@5"},
           "--compare");
+  EXPECT_THAT(
+      run_kindling({"evaluate", "pop", "--target", at("b"), "--protocol", pair, "--vectors", "x"})
+          .err,
+      HasSubstr("pop reads no item vectors"));
+  mistake({"train", "zesrec", "--source", at("a"), "--protocol", "time-split", "--out", at("x")},
+          "--target");
+  mistake({"evaluate", "pop", "--target", at("b"), "--protocol", "leave-last-out",
+           "--candidate-seed", "4"},
+          "--candidate-seed: no lists are drawn");
+  mistake({"embed", at("a"), "--vectors", "x.npy", "--set", "dim=4"}, "--vectors");
+  mistake({"embed", at("a"), "--encoder", "hash", "--space", "x"}, "--vectors");
+  mistake({"experiment", "--list", "smoke"}, "--list");
   mistake({"embed", at("a"), "--encoder", "hash", "--dtype", "f64"}, "--dtype");
   mistake({"train", "autorec", "--target", at("b"), "--set", "negatives_exclude=test", "--out",
            at("x")},

@@ -30,6 +30,14 @@ Json small_plan() {
               {"label":"z","model":"zesrec","role":"ours"}]})");
 }
 
+Json two_domain_plan() {
+  return parse_json(R"({"name":"x","title":"X","kind":"two-domain","metrics":["hr@5"],
+    "data":[{"name":"a","format":"synthetic"},{"name":"b","format":"synthetic"}],
+    "pairs":[{"name":"p","title":"P","source":"a","target":"b","protocol":"leave-two-out"}],
+    "models":[{"label":"pop","title":"Pop","model":"pop"}]})",
+                    "x");
+}
+
 void expect_refused(const Json& plan, const std::string& words) {
   try {
     parse_plan(plan.dump(), "x.json");
@@ -90,6 +98,14 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/published", {{"p", row}}), "unknown metric 'ndgc@20'");
   expect_refused(changed("/metrics", {"recall@zz"}), "recall@zz");
   expect_refused(changed("/metrics", {"steps"}), "steps");
+  expect_refused(changed("/metrics", {"ndcg@7"}), "ndcg@7");
+  expect_refused(changed("/metrics", {"uniform:ndcg@20"}), "uniform:ndcg@20");
+  Json pairs = two_domain_plan();
+  EXPECT_NO_THROW(parse_plan(pairs.dump(), "x.json"));
+  for (const char* wrong : {"bogus", "popularity:x", "lists.safetensors"}) {
+    pairs["settings"] = {{"candidates", wrong}};
+    expect_refused(pairs, "candidates");
+  }
 }
 
 TEST(ExperimentPlan, RefusesValuesOutOfRange) {
@@ -189,7 +205,9 @@ TEST(ExperimentPlan, RefusesAnalysesThatWouldFailAfterTheCells) {
     return plan;
   };
   expect_refused(with("against", {{"metric", "foo"}}), "unknown metric 'foo'");
-  expect_refused(with("against", {{"metric", "full:hr@10"}}), "no function of a rank");
+  Json pairs = two_domain_plan();
+  pairs["analyses"] = {{{"kind", "against"}, {"settings", {{"metric", "full:hr@10"}}}}};
+  expect_refused(pairs, "no function of a rank");
   expect_refused(with("overtake", {{"metric", 3}}), "metric");
   expect_refused(with("overtake", {{"bogus", 1}}), "there is no setting 'bogus'");
   expect_refused(with("overtake", {{"held_out", Json::object()}}), "held_out");

@@ -100,7 +100,7 @@ TEST_F(SavedScenarioUsers, OfOtherScenariosAreRefused) {
     EXPECT_THROW(saved.add(*one, world_), Error);
   }
   try {
-    SavedScenarios(path_, "recall@20");
+    const SavedScenarios absent(path_, "recall@20");
     FAIL() << "the file has no such column";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Kind::kBadOption);
