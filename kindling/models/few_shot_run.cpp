@@ -165,11 +165,7 @@ ModelRecord few_shot_record(const FewShotInfo& info, const OptionValues& options
 ModelRecord run_few_shot_training(const FewShotRun& run) {
   few_shot_run::refuse_existing(run.out, run.force);
   const FewShotInfo& info = find_few_shot(run.model);
-  if (run.device != "cpu") {
-    throw Error(Kind::kBadOption,
-                fmt::format("{} trains on the CPU, device is {}", info.name, quote(run.device)),
-                "--device", "leave the option out");
-  }
+  require_cpu(info.name, run.device);
   const auto model = info.make(run.options);
   const ScenarioSet set = load_scenarios(run.scenarios);
   const FrozenVectors vectors =

@@ -143,13 +143,10 @@ constexpr std::string_view kOnDevice[] = {"zesrec",   "gru4rec", "gru4rec_meta",
                                           "tcn_meta", "hrnn",    "hrnn_meta"};
 
 void check_device(const TrainRun& run) {
-  if (run.device == "cpu") return;
   if (std::find(std::begin(kOnDevice), std::end(kOnDevice), run.model) != std::end(kOnDevice)) {
     return;
   }
-  throw Error(Kind::kBadOption,
-              fmt::format("{} trains on the CPU, device is {}", run.model, quote(run.device)),
-              "--device", "leave the option out");
+  require_cpu(run.model, run.device);
 }
 
 void refuse_existing(const TrainRun& run) {
@@ -220,6 +217,13 @@ ItemVectors open_item_vectors(const std::string& directory, const std::string& n
               name.empty() ? "the dataset has several item vectors"
                            : fmt::format("the dataset has no item vectors {}", quote(name)),
               directory, fmt::format("pass --vectors with one of: {}", join(names, ", ")));
+}
+
+void require_cpu(const std::string& model, const std::string& device) {
+  if (device == "cpu") return;
+  throw Error(Kind::kBadOption,
+              fmt::format("{} trains on the CPU, device is {}", model, quote(device)), "--device",
+              "leave the option out");
 }
 
 void tell_of_unread_vectors(const ModelInfo& model, const std::string& name) {

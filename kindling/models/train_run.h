@@ -75,6 +75,9 @@ void load_training_data(const TrainRun& run, const ModelInfo& model, TrainingDat
 void fit_with_checkpoint(const std::string& model, const FitContext& context,
                          const std::function<void()>& fit);
 
+// Error{kBadOption} for another device.
+void require_cpu(const std::string& model, const std::string& device);
+
 // Says so when vectors are named for a model that reads none: a script gives all models the same.
 void tell_of_unread_vectors(const ModelInfo& model, const std::string& name);
 

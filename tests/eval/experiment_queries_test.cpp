@@ -37,7 +37,7 @@ class ScenarioRows : public ::testing::Test {
     for (const char* part : {"cells", "ranks"}) {
       std::filesystem::create_directories(dir_.file(part));
     }
-    // By scenario .5 ± 0, by user .75: CMF is right about the third only.
+    // They differ in the third scenario only, of which CMF gets all users right.
     for (const PlannedCell& cell : cells_) {
       const bool first = cell.model->label == "cmf";
       write_cell(cell, first ? std::vector<float>{0, 0.5F, 0.5F, 1, 1, 1}
