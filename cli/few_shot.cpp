@@ -31,8 +31,6 @@ void not_with_scenarios(CLI::App& verb, const std::vector<std::string>& options)
   for (const std::string& name : options) verb.get_option(name)->excludes("--scenarios");
 }
 
-std::string vector_method(const std::string& vectors) { return vectors.empty() ? "bpr" : vectors; }
-
 void print_comparison(const Json& document) {
   if (!document.contains("comparison")) return;
   const Json& c = document["comparison"];

@@ -21,9 +21,6 @@ void add_few_shot(CLI::App& verb, FewShotArguments& arguments, bool evaluates);
 // Options that mean nothing to a few-shot model are refused beside --scenarios.
 void not_with_scenarios(CLI::App& verb, const std::vector<std::string>& options);
 
-// Empty `vectors`: bpr.
-std::string vector_method(const std::string& vectors);
-
 // The line of --compare; nothing without it.
 void print_comparison(const Json& document);
 void print_few_shot(const Json& document, const Common& common);

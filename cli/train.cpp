@@ -87,7 +87,7 @@ void run_few_shot(const TrainArguments& arguments, const Common& common) {
   few.model = run.model;
   few.options = gather_options(arguments);
   few.scenarios = arguments.few_shot.scenarios;
-  few.vectors = vector_method(run.vectors);
+  few.vectors = run.vectors;
   few.vector_options = parse_settings(arguments.few_shot.vector_settings, "--vector-set");
   few.out = run.out;
   few.seed = run.seed;

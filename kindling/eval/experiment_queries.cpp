@@ -32,13 +32,16 @@ StoredQueries read_queries(const std::string& path, const std::string& metric) {
   for (const float unit : floats_of(file, stored.of_scenarios ? "scenarios" : "users")) {
     stored.units.push_back(static_cast<std::uint32_t>(unit));
   }
-  for (const float rank : is_macro(metric) ? std::vector<float>() : floats_of(file, "ranks")) {
+  if (stored.of_scenarios) {
+    const std::vector<float> values = floats_of(file, without_macro(metric));
+    stored.values.assign(values.begin(), values.end());
+    return stored;
+  }
+  const std::vector<float> ranks = file.floats(file.at("ranks"));
+  for (const float rank : is_macro(metric) ? std::vector<float>() : ranks) {
     if (!(rank >= 1.0F)) throw Error(Kind::kBadInput, fmt::format("{} is no rank", rank), path);
     stored.values.push_back(metric_value(metric, static_cast<double>(rank)));
   }
-  if (!stored.values.empty()) return stored;
-  const std::vector<float> values = floats_of(file, without_macro(metric));
-  stored.values.assign(values.begin(), values.end());
   return stored;
 }
 

@@ -131,9 +131,8 @@ Json run_few_shot_evaluation(const FewShotEvaluateRun& run) {
   const ScenarioSet set = load_scenarios(run.scenarios);
   UserResults users(run, set.world);
   if (!is_few_shot_model(run.model)) return evaluate_directory(run, set, options, users);
-  const FrozenVectors vectors = cached_frozen_vectors(
-      set, frozen_options(run.vectors.empty() ? "bpr" : run.vectors, run.vector_options),
-      run.scenarios);
+  const FrozenVectors vectors =
+      cached_frozen_vectors(set, frozen_options(run.vectors, run.vector_options), run.scenarios);
   const FewShotTask task{&set, &vectors};
   Json first;
   Spread pooled;

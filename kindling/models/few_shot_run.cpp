@@ -137,7 +137,7 @@ namespace kindling {
 
 FrozenOptions frozen_options(const std::string& method, const OptionValues& values) {
   FrozenOptions options;
-  set_option(options, "method", method);
+  if (!method.empty()) set_option(options, "method", method);
   for (const auto& [name, value] : values) set_option(options, name, value);
   return options;
 }

@@ -35,6 +35,7 @@ struct FewShotRun {
 
 ModelRecord run_few_shot_training(const FewShotRun& run);
 
+// Empty `method`: bpr.
 FrozenOptions frozen_options(const std::string& method, const OptionValues& values);
 
 // The record of a fitted model: options, data, vectors' recipe, learning curve.
