@@ -33,12 +33,6 @@ std::int64_t chunk_rows(std::int64_t classes) {
 
 const std::int64_t* ids_of(const torch::Tensor& tensor) { return tensor.data_ptr<std::int64_t>(); }
 
-// A loss with the gradients of its inputs; undefined where nobody wants one.
-struct LossAndGradients {
-  torch::Tensor loss;
-  tensor_list gradients;
-};
-
 void check_targets(const torch::Tensor& targets, std::int64_t classes) {
   if (targets.numel() == 0) return;
   const auto low = targets.min().item<std::int64_t>();
@@ -50,49 +44,62 @@ void check_targets(const torch::Tensor& targets, std::int64_t classes) {
               "softmax_cross_entropy");
 }
 
-LossAndGradients softmax_on_kernels(const torch::Tensor& states, const torch::Tensor& items,
-                                    const torch::Tensor& targets, bool for_states, bool for_items) {
-  torch::Tensor d_states = for_states ? torch::empty_like(states) : torch::Tensor();
-  torch::Tensor d_items = for_items ? torch::empty_like(items) : torch::Tensor();
-  const double loss =
-      kernels::softmax_cross_entropy({floats_of(states), floats_of(items), ids_of(targets),
-                                      length(states, 0), length(items, 0), length(states, 1)},
-                                     floats_of(d_states), floats_of(d_items));
-  return {torch::scalar_tensor(loss, states.options()), {d_states, d_items}};
+// The tensors of a softmax over everything.
+struct Softmax {
+  torch::Tensor states, items, bias, targets;
+};
+
+// A contiguous array of `tensor`'s shape if its gradient is wanted.
+torch::Tensor gradient_room(const torch::Tensor& tensor) {
+  if (!wants_gradient({tensor})) return {};
+  return torch::empty(tensor.sizes(), tensor.options());
 }
 
-LossAndGradients softmax_in_chunks(const torch::Tensor& states, const torch::Tensor& items,
-                                   const torch::Tensor& targets, bool for_states, bool for_items) {
-  check_targets(targets, items.size(0));
-  torch::Tensor d_states = for_states ? torch::empty_like(states) : torch::Tensor();
-  torch::Tensor d_items = for_items ? torch::zeros_like(items) : torch::Tensor();
-  torch::Tensor loss = torch::zeros({}, states.options());
-  const std::int64_t rows = chunk_rows(items.size(0));
-  for (std::int64_t first = 0; first < states.size(0); first += rows) {
-    const std::int64_t count = std::min(rows, states.size(0) - first);
-    const torch::Tensor chunk = states.narrow(0, first, count);
-    const torch::Tensor target = targets.narrow(0, first, count).unsqueeze(1);
-    torch::Tensor logits = chunk.matmul(items.t());  // [count, J]
+// Where gradients go; undefined where nobody wants one.
+struct SoftmaxRoom {
+  torch::Tensor states, items, bias;
+};
+
+torch::Tensor softmax_on_kernels(const Softmax& s, const SoftmaxRoom& room) {
+  const double loss = kernels::softmax_cross_entropy(
+      {floats_of(s.states), floats_of(s.items), ids_of(s.targets), length(s.states, 0),
+       length(s.items, 0), length(s.states, 1), floats_of(s.bias)},
+      {floats_of(room.states), floats_of(room.items), floats_of(room.bias)});
+  return torch::scalar_tensor(loss, s.states.options());
+}
+
+torch::Tensor softmax_in_chunks(const Softmax& s, const SoftmaxRoom& room) {
+  check_targets(s.targets, s.items.size(0));
+  for (const torch::Tensor& sum : {room.items, room.bias}) {
+    if (sum.defined()) sum.zero_();
+  }
+  torch::Tensor loss = torch::zeros({}, s.states.options());
+  const std::int64_t rows = chunk_rows(s.items.size(0));
+  for (std::int64_t first = 0; first < s.states.size(0); first += rows) {
+    const std::int64_t count = std::min(rows, s.states.size(0) - first);
+    const torch::Tensor chunk = s.states.narrow(0, first, count);
+    const torch::Tensor target = s.targets.narrow(0, first, count).unsqueeze(1);
+    torch::Tensor logits = torch::addmm(s.bias, chunk, s.items.t());  // [count, J]
     const torch::Tensor total = logits.logsumexp({1}, true);
     loss += (total - logits.gather(1, target)).sum();
-    if (!for_states && !for_items) continue;
     torch::Tensor p = logits.sub_(total).exp_();
-    p.scatter_add_(1, target, torch::full_like(target, -1, states.options()));
-    if (for_states) d_states.narrow(0, first, count).copy_(p.matmul(items));
-    if (for_items) d_items.addmm_(p.t(), chunk);
+    p.scatter_add_(1, target, torch::full_like(target, -1, s.states.options()));
+    if (room.states.defined()) room.states.narrow(0, first, count).copy_(p.matmul(s.items));
+    if (room.items.defined()) room.items.addmm_(p.t(), chunk);
+    if (room.bias.defined()) room.bias.add_(p.sum(0));
   }
-  return {loss, {d_states, d_items}};
+  return loss;
 }
 
 class SoftmaxCrossEntropy : public torch::autograd::Function<SoftmaxCrossEntropy> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& states,
-                               const torch::Tensor& items, const torch::Tensor& targets,
-                               bool for_states, bool for_items) {
+                               const torch::Tensor& items, const torch::Tensor& bias,
+                               const torch::Tensor& targets, const SoftmaxRoom& room) {
     const auto compute = on_kernels(states) ? softmax_on_kernels : softmax_in_chunks;
-    LossAndGradients result = compute(states, items, targets, for_states, for_items);
-    context->save_for_backward(result.gradients);
-    return result.loss;
+    const torch::Tensor loss = compute({states, items, bias, targets}, room);
+    context->save_for_backward({room.states, room.items, room.bias});
+    return loss;
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list d_loss) {
@@ -100,8 +107,13 @@ class SoftmaxCrossEntropy : public torch::autograd::Function<SoftmaxCrossEntropy
     for (auto& gradient : gradients) {
       if (gradient.defined()) gradient = gradient * d_loss[0];
     }
-    return {gradients[0], gradients[1], {}, {}, {}};
+    return {gradients[0], gradients[1], gradients[2], {}, {}};
   }
+};
+
+struct LossAndGradients {
+  torch::Tensor loss;
+  tensor_list gradients;
 };
 
 // The tensors of a sampled softmax, in the order of the public function's arguments.
@@ -180,12 +192,17 @@ void check_ids(const torch::Tensor& ids, std::int64_t count, const char* what) {
 }  // namespace
 
 torch::Tensor softmax_cross_entropy(const torch::Tensor& states, const torch::Tensor& items,
-                                    const torch::Tensor& targets) {
+                                    const torch::Tensor& targets, const torch::Tensor& bias) {
   check(states.dim() == 2 && items.dim() == 2 && states.size(1) == items.size(1),
         "states [N, D] and items [J, D] have one width");
   check_ids(targets, states.size(0), "one int64 target for each state");
-  return SoftmaxCrossEntropy::apply(states.contiguous(), items.contiguous(), targets.contiguous(),
-                                    wants_gradient({states}), wants_gradient({items}));
+  check(!bias.defined() || (bias.dim() == 1 && bias.size(0) == items.size(0)),
+        "bias [J] has one number for each item");
+  return SoftmaxCrossEntropy::apply(
+      states.contiguous(), items.contiguous(),
+      bias.defined() ? bias.contiguous() : torch::zeros({items.size(0)}, items.options()),
+      targets.contiguous(),
+      SoftmaxRoom{gradient_room(states), gradient_room(items), gradient_room(bias)});
 }
 
 torch::Tensor sampled_softmax_cross_entropy(

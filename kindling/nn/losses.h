@@ -7,12 +7,12 @@
 
 namespace kindling::nn {
 
-// Sum over n of -log softmax(states · itemsᵀ)[targets[n]], forward and gradients in one pass over
-// blocks of rows: [N, J] is never stored (CPU); other devices use chunks of rows with LibTorch
-// operations. states [N, D], items [J, D], targets [N] int64 in [0, J). Returns a scalar. Source:
-// ZESRec eq. (MAP), Z14.
+// Sum over n of -log softmax(states · itemsᵀ + bias)[targets[n]], forward and gradients in one pass
+// over blocks of rows: [N, J] is never stored (CPU); other devices use chunks of rows with LibTorch
+// operations. states [N, D], items [J, D], targets [N] int64 in [0, J), bias [J] or undefined:
+// none. Returns a scalar. Source: ZESRec eq. (MAP), Z14.
 torch::Tensor softmax_cross_entropy(const torch::Tensor& states, const torch::Tensor& items,
-                                    const torch::Tensor& targets);
+                                    const torch::Tensor& targets, const torch::Tensor& bias = {});
 
 // The same loss against K sampled classes shared by the batch, with log-Q correction: class c's
 // logit is lowered by log_q[c] (log of its expected count in the sample), the target's own by

@@ -47,6 +47,40 @@ TEST(SoftmaxCrossEntropyLoss, GradientsMatchFiniteDifferences) {
       {all.states, all.items});
 }
 
+TEST(SoftmaxCrossEntropyLoss, AddsABias) {
+  const Catalogue all;
+  const torch::Tensor bias = wave(9, 1, 0.9).view({9}).requires_grad_();
+  testing::expect_gradient_matches(
+      [&] { return softmax_cross_entropy(all.states, all.items, all.targets, bias); },
+      {all.states, all.items, bias});
+
+  torch::Tensor narrow = bias.detach().to(torch::kFloat32).requires_grad_();
+  const torch::Tensor loss =
+      softmax_cross_entropy(all.states.detach().to(torch::kFloat32),
+                            all.items.detach().to(torch::kFloat32), all.targets, narrow);
+  loss.backward();
+  bias.mutable_grad() = torch::Tensor();
+  const torch::Tensor expected = softmax_cross_entropy(all.states, all.items, all.targets, bias);
+  expected.backward();
+
+  EXPECT_NEAR(loss.item<double>(), expected.item<double>(), 1e-5);
+  EXPECT_TRUE(torch::allclose(narrow.grad().to(torch::kFloat64), bias.grad(), 1e-5, 1e-6));
+  EXPECT_GT(narrow.grad().abs().max().item<double>(), 0.1);
+}
+
+TEST(SoftmaxCrossEntropyLoss, TakesTransposedTensors) {
+  const Catalogue all;
+  const torch::Tensor states = all.states.detach().to(torch::kFloat32);
+  torch::Tensor items = all.items.detach().to(torch::kFloat32).requires_grad_();
+  torch::Tensor turned = items.detach().t().contiguous().t().requires_grad_();
+  softmax_cross_entropy(states, items, all.targets).backward();
+
+  softmax_cross_entropy(states, turned, all.targets).backward();
+
+  EXPECT_FALSE(turned.is_contiguous());
+  EXPECT_TRUE(torch::equal(turned.grad(), items.grad()));
+}
+
 TEST(SoftmaxCrossEntropyLoss, TakesOneRow) {
   const torch::Tensor loss =
       softmax_cross_entropy(torch::zeros({1, 2}), torch::ones({7, 2}), ids({6}));

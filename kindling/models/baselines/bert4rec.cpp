@@ -118,17 +118,24 @@ class Net : public SequenceNet {
 
   // The bias is one more dimension, so that a score is a dot product.
   torch::Tensor output_items() const override {
-    return torch::cat({items_.narrow(0, 0, items_.size(0) - 1), item_bias_.unsqueeze(1)}, 1);
+    return torch::cat({real_items(), item_bias_.unsqueeze(1)}, 1);
   }
   torch::Tensor output_users(const torch::Tensor& states) const override {
-    const torch::Tensor x =
-        normalise(torch::gelu(torch::addmm(dense_bias_, states, dense_.t())), 2);
-    return torch::cat({x, torch::ones({x.size(0), 1})}, 1);
+    return torch::cat({answers(states), torch::ones({states.size(0), 1})}, 1);
+  }
+
+  // Sum of -log softmax(answers · real itemsᵀ + bias)[target]; states [M, D] of masked events.
+  torch::Tensor loss(const torch::Tensor& states, const torch::Tensor& targets) const {
+    return nn::softmax_cross_entropy(answers(states), real_items(), targets, item_bias_);
   }
 
  private:
   static constexpr double kEps = 1e-12;
 
+  torch::Tensor real_items() const { return items_.narrow(0, 0, items_.size(0) - 1); }
+  torch::Tensor answers(const torch::Tensor& states) const {
+    return normalise(torch::gelu(torch::addmm(dense_bias_, states, dense_.t())), 2);
+  }
   torch::Tensor normalise(const torch::Tensor& x, std::size_t which) const {
     return torch::layer_norm(x, {options_.dim}, norms_[which], norms_[which + 1], kEps);
   }
@@ -212,11 +219,10 @@ class Bert4Rec : public IdSequenceModel {
     }
     Rng masks = rng.fork("dropout");
     const torch::Tensor states = net.states(batch, masks);
-    const torch::Tensor masked =
-        net.output_users(states.index_select(0, nn::index_tensor(rows, torch::kCPU)));
+    const torch::Tensor masked = states.index_select(0, nn::index_tensor(rows, torch::kCPU));
+    const torch::Tensor loss =
+        static_cast<const Net&>(net).loss(masked, nn::index_tensor(targets, torch::kCPU));
     const auto count = static_cast<std::int64_t>(rows.size());
-    const torch::Tensor loss = nn::softmax_cross_entropy(masked, net.output_items(),
-                                                         nn::index_tensor(targets, torch::kCPU));
     return {loss / static_cast<double>(count), count};
   }
 
