@@ -52,8 +52,26 @@ void update_inside(float* p, const float* gradient, float* sums, std::size_t cou
   store_some(p + i, value, count - i);
 }
 
-void update(float* p, const float* gradient, float* sums, std::size_t count,
+void update_with_momentum(float* __restrict p, const float* __restrict gradient,
+                          float* __restrict sums, float* __restrict velocities, std::size_t count,
+                          const AdagradStep& step) {
+  const float outside = step.inside ? 0.0F : step.epsilon;
+  const float inside = step.inside ? step.epsilon : 0.0F;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float g = step.scale * gradient[i] + step.decay * p[i];
+    const float sum = sums[i] + g * g;
+    sums[i] = sum;
+    const float moved = step.rate * g / (std::sqrt(sum + inside) + outside);
+    velocities[i] = step.momentum * velocities[i] - moved;
+    p[i] += velocities[i];
+  }
+}
+
+void update(float* p, const float* gradient, float* sums, float* velocities, std::size_t count,
             const AdagradStep& step) {
+  if (velocities != nullptr) {
+    return update_with_momentum(p, gradient, sums, velocities, count, step);
+  }
   if (step.inside && step.epsilon > 0.0F) return update_inside(p, gradient, sums, count, step);
   if (step.inside) return update<true>(p, gradient, sums, count, step);
   update<false>(p, gradient, sums, count, step);
@@ -62,9 +80,10 @@ void update(float* p, const float* gradient, float* sums, std::size_t count,
 }  // namespace
 
 void adagrad(float* parameters, const float* gradient, float* sums, std::size_t count,
-             const AdagradStep& step) {
+             const AdagradStep& step, float* velocities) {
   parallel_for(count, kWork, [&](std::size_t begin, std::size_t end) {
-    update(parameters + begin, gradient + begin, sums + begin, end - begin, step);
+    float* const own = velocities == nullptr ? nullptr : velocities + begin;
+    update(parameters + begin, gradient + begin, sums + begin, own, end - begin, step);
   });
 }
 
@@ -79,7 +98,8 @@ void fetch(const float* row, std::size_t dim) {
 }  // namespace
 
 void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
-                        const RowGroups& groups, std::size_t dim, const AdagradStep& step) {
+                        const RowGroups& groups, std::size_t dim, const AdagradStep& step,
+                        float* velocities) {
   parallel_for(groups.count, kWork / 4 / (dim + 1) + 64, [&](std::size_t begin, std::size_t end) {
     constexpr std::size_t kAhead = 3;
     std::vector<float> total(dim);
@@ -88,6 +108,7 @@ void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
         const std::size_t later = static_cast<std::size_t>(groups.rows[i + kAhead]) * dim;
         fetch(parameters + later, dim);
         fetch(sums + later, dim);
+        if (velocities != nullptr) fetch(velocities + later, dim);
       }
       const std::uint32_t* member = groups.members + groups.first[i];
       const std::uint32_t* last = groups.members + groups.first[i + 1];
@@ -101,7 +122,8 @@ void adagrad_row_groups(float* parameters, const float* gradient, float* sums,
         row = total.data();
       }
       const std::size_t at = static_cast<std::size_t>(groups.rows[i]) * dim;
-      update(parameters + at, row, sums + at, dim, step);
+      float* const own = velocities == nullptr ? nullptr : velocities + at;
+      update(parameters + at, row, sums + at, own, dim, step);
     }
   });
 }

@@ -114,26 +114,26 @@ double join_chunks(const SharedSoftmax& p, const Chunks& chunks, Room& room) {
   return loss / p.divisor();
 }
 
-// The exponentials of classes [first, first + width) become the scores' gradients.
+// The exponentials of classes [first, first + width) become the scores' gradients; `d_shift` takes
+// each class's sum, or is null.
 void gradient_chunk(const SharedSoftmax& p, std::size_t first, std::size_t width,
-                    const float* factor, const Room& room, float* scores) {
+                    const float* factor, const Room& room, float* scores, bool add,
+                    float* d_shift) {
   for (std::size_t c = 0; c < width; ++c) {
     float* __restrict row = scores + c * p.rows;
-    for (std::size_t r = 0; r < p.rows; ++r) row[r] *= factor[r];
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::size_t r = 0; r < p.rows; ++r) {
+      row[r] *= factor[r];
+      sum += row[r];
+    }
+    if (d_shift != nullptr) d_shift[c] = add ? d_shift[c] + sum : sum;
   }
   for (std::size_t r = 0; r < p.rows; ++r) {
     const std::size_t c = p.targets[r] - first;  // wraps around if the class is before the chunk
-    if (c < width) scores[c * p.rows + r] -= room.share[r];
-  }
-}
-
-void sum_rows(const float* scores, std::size_t width, std::size_t rows, bool add, float* sums) {
-  for (std::size_t c = 0; c < width; ++c) {
-    const float* row = scores + c * rows;
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (std::size_t r = 0; r < rows; ++r) sum += row[r];
-    sums[c] = add ? sums[c] + sum : sum;
+    if (c >= width) continue;
+    scores[c * p.rows + r] -= room.share[r];
+    if (d_shift != nullptr) d_shift[c] -= room.share[r];
   }
 }
 
@@ -151,10 +151,8 @@ void back_chunk(const SharedSoftmax& p, const SharedSoftmaxGradients& gradients,
   const std::size_t first = chunks.first(c);
   const std::size_t width = chunks.width(c);
   float* scores = &room.scores[first * p.rows];
-  gradient_chunk(p, first, width, &room.factor[c * p.rows], room, scores);
-  if (gradients.shift != nullptr) {
-    sum_rows(scores, width, p.rows, gradients.add, gradients.shift + first);
-  }
+  gradient_chunk(p, first, width, &room.factor[c * p.rows], room, scores, gradients.add,
+                 gradients.shift == nullptr ? nullptr : gradients.shift + first);
   if (gradients.classes != nullptr) {
     tile_gemm(Op::kPlain, Op::kPlain, width, p.dim, p.rows, scores, p.states,
               gradients.add ? 1.0F : 0.0F, gradients.classes + first * p.dim);

@@ -22,7 +22,7 @@ const std::map<std::string, std::string>& known() {
       {"embknn", "1 442d6e19"},       {"gru4rec", "1 ebd2f431"},
       {"gru4rec_meta", "1 1acd1bf3"}, {"tcn", "1 ebd2f431"},
       {"tcn_meta", "1 1acd1bf3"},     {"hrnn", "1 ebd2f431"},
-      {"hrnn_meta", "1 1acd1bf3"},    {"gru4rec_official", "2 b1a6eba0"},
+      {"hrnn_meta", "1 1acd1bf3"},    {"gru4rec_official", "2 dcba3ef7"},
       {"bprmf", "1 9516ad64"},        {"cmf", "1 9516ad64"},
       {"mfem", "1 78d3f8dc"},         {"cngan", "1 358cfc35"},
       {"doml", "1 c83daa6e"},         {"autoem", "1 bdfcbf1d"},

@@ -164,6 +164,37 @@ TEST(Gru4RecOfficial, TouchesOnlyRowsThatItReads) {
   }
 }
 
+// The first step is the same; the second goes on by the share of the first.
+TEST(Gru4RecOfficial, GoesOnByItsMomentum) {
+  const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2};
+  const auto steps = [&](double momentum) {
+    Options options = small();
+    options.momentum = momentum;
+    options.learning_rate = 1e-4;
+    Trainer trainer(options, 9, Rng(4));
+    std::vector<double> biases;
+    for (int t = 0; t < 2; ++t) {
+      trainer.start(1);
+      trainer.step({inputs, targets, negatives, {}}, Rng(1));
+      biases.push_back(tensor_value(trainer, "bias", 1));
+      biases.push_back(tensor_value(trainer, "input_bias", 2 * 6));
+      biases.push_back(tensor_value(trainer, "table", 2 * 6));
+    }
+    return biases;
+  };
+  const std::vector<double> plain = steps(0.0);
+  const std::vector<double> moved = steps(0.5);
+  const Trainer start(small(), 9, Rng(4));
+  const std::vector<double> before{0.0, 0.0, tensor_value(start, "table", 2 * 6)};
+
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_FLOAT_EQ(moved[i], plain[i]);
+    const double first = plain[i] - before[i];
+    EXPECT_NE(first, 0.0);
+    EXPECT_NEAR(moved[3 + i] - plain[3 + i], 0.5 * first, 0.01 * std::fabs(first));
+  }
+}
+
 TEST(Gru4RecOfficial, CarriesTheStateAndForgetsItAtANewSession) {
   const std::vector<std::int64_t> inputs{0}, targets{1}, negatives{2};
   const auto second_loss = [&](bool reset) {

@@ -3,7 +3,7 @@
 //
 // Source: Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016;
 //         Hidasi & Karatzoglou, CIKM 2018; the official recipe (specs/baselines.md A, B2).
-// Differs: one GRU layer, no momentum; sessions come in random order each epoch; ties get their
+// Differs: one GRU layer; sessions come in random order each epoch; ties get their
 //          expected rank here, the official evaluation counts them against the target.
 //
 //   slots of sessions -> trainer.h, one step of all slots at a time -> state h, table E, bias b

@@ -53,8 +53,9 @@ void drop(std::vector<float>& values, std::vector<float>& mask, double p, const 
 // Uniform in ±√(6 / (rows + columns)), each of `blocks` gates as a matrix of its own.
 Trainer::Parameter Trainer::make_parameter(const char* name, std::vector<std::int64_t> shape,
                                            std::size_t blocks, const Rng& rng) const {
-  Parameter parameter{name, shape, Floats(count_of(shape)), {}};
+  Parameter parameter{name, shape, Floats(count_of(shape)), {}, {}};
   parameter.sums.assign(parameter.values.size(), 0.0F);
+  if (options_.momentum > 0.0) parameter.velocities.assign(parameter.values.size(), 0.0F);
   if (blocks == 0) return parameter;  // a bias: zeros
   const double rows = static_cast<double>(shape[0]) / static_cast<double>(blocks);
   const double limit = std::sqrt(6.0 / (rows + static_cast<double>(shape[1])));
@@ -271,31 +272,30 @@ void Trainer::group_rows(std::span<const std::int64_t> inputs) {
   for (std::uint32_t i = 0; i < place_.size(); ++i) members_[next[place_[i]]++] = i;
 }
 
+kernels::AdagradStep Trainer::rule() const {
+  return {.rate = static_cast<float>(options_.learning_rate),
+          .epsilon = static_cast<float>(options_.eps),
+          .inside = true,
+          .momentum = static_cast<float>(options_.momentum)};
+}
+
 void Trainer::update_rows() {
   const kernels::RowGroups groups{unique_.data(), first_.data(), members_.data(), unique_.size()};
-  kernels::AdagradStep rule;
-  rule.rate = static_cast<float>(options_.learning_rate);
-  rule.epsilon = static_cast<float>(options_.eps);
-  rule.inside = true;
   const auto d = static_cast<std::size_t>(options_.dim);
   kernels::adagrad_row_groups(table_.values.data(), d_rows_.data(), table_.sums.data(), groups, d,
-                              rule);
+                              rule(), table_.velocity());
   kernels::adagrad_row_groups(bias_.values.data(), d_bias_.data(), bias_.sums.data(), groups, 1,
-                              rule);
+                              rule(), bias_.velocity());
 }
 
 void Trainer::update_gru() {
-  kernels::AdagradStep rule;
-  rule.rate = static_cast<float>(options_.learning_rate);
-  rule.epsilon = static_cast<float>(options_.eps);
-  rule.inside = true;
   const std::pair<Parameter*, std::vector<float>*> all[] = {{&input_, &d_input_},
                                                             {&hidden_, &d_hidden_},
                                                             {&input_bias_, &d_input_bias_},
                                                             {&hidden_bias_, &d_hidden_bias_}};
   for (const auto& [parameter, gradient] : all) {
     kernels::adagrad(parameter->values.data(), gradient->data(), parameter->sums.data(),
-                     gradient->size(), rule);
+                     gradient->size(), rule(), parameter->velocity());
   }
 }
 

@@ -19,6 +19,7 @@
 
 #include "kindling/base/options.h"
 #include "kindling/base/random.h"
+#include "kindling/kernels/adagrad.h"
 #include "kindling/kernels/gru.h"
 #include "kindling/kernels/large_pages.h"
 #include "kindling/models/registry.h"
@@ -38,6 +39,7 @@ struct Options {
   double dropout_hidden = 0.0;
   double learning_rate = 0.05;
   double eps = 1e-6;
+  double momentum = 0.0;
   std::int64_t epochs = 10;
   std::int64_t max_length = 256;
 
@@ -57,6 +59,7 @@ struct Options {
     field("dropout_hidden", dropout_hidden, kRate, "on the GRU's output [B2]");
     field("learning_rate", learning_rate, kPositive, "Adagrad step size [B2]");
     field("eps", eps, kPositive, "Adagrad epsilon, inside the root [B2]");
+    field("momentum", momentum, kRate, "of Adagrad's steps, in the rows that a step reads [B2]");
     field("epochs", epochs, kPositive, "passes over the sessions [B2]");
     field("max_length", max_length, kPositive, "events of a history that a query reads, the last");
   }
@@ -95,7 +98,10 @@ class Trainer {
     std::string name;
     std::vector<std::int64_t> shape;
     Floats values;
-    Floats sums;  // of squared gradients
+    Floats sums;        // of squared gradients
+    Floats velocities;  // empty without momentum
+
+    float* velocity() { return velocities.empty() ? nullptr : velocities.data(); }
   };
   Parameter make_parameter(const char* name, std::vector<std::int64_t> shape, std::size_t blocks,
                            const Rng& rng) const;
@@ -110,6 +116,7 @@ class Trainer {
   void gather(std::span<const std::int64_t> rows, float* out) const;
   void order_classes(const Step& step);
   void group_rows(std::span<const std::int64_t> inputs);
+  kernels::AdagradStep rule() const;
   void update_rows();
   void update_gru();
 
