@@ -45,8 +45,7 @@ void run_overlap(const OverlapArguments& arguments, const Common& common) {
   }
   const std::size_t before = shared_users(first, second).size();
   const DomainPair pair = thin_overlap(first, second, arguments.options, Rng(arguments.seed));
-  save_dataset(pair.first, arguments.out_first, arguments.force);
-  save_dataset(pair.second, arguments.out_second, arguments.force);
+  save_pair(pair, arguments.out_first, arguments.out_second, arguments.force);
   const Json document = {{"shared_before", before},
                          {"shared", pair.shared},
                          {"first", facts_of(pair.first, arguments.out_first)},

@@ -15,6 +15,7 @@
 #include "kindling/base/hash.h"
 #include "kindling/base/text.h"
 #include "kindling/data/dataset.h"
+#include "kindling/data/domains.h"
 
 namespace kindling {
 
@@ -259,6 +260,17 @@ std::uint64_t read_count(const Json& record, const char* key, const std::string&
 void save_dataset(const Dataset& dataset, const std::string& directory, bool force) {
   write_directory(directory, force, kDatasetMarker,
                   [&](const std::filesystem::path& folder) { write_all(dataset, folder); });
+}
+
+void save_pair(const DomainPair& pair, const std::string& first_directory,
+               const std::string& second_directory, bool force) {
+  check_replaceable(first_directory, force, kDatasetMarker);
+  check_replaceable(second_directory, force, kDatasetMarker);
+  // The second is whole before the first takes its place.
+  write_directory(first_directory, force, kDatasetMarker, [&](const std::filesystem::path& folder) {
+    write_all(pair.first, folder);
+    save_dataset(pair.second, second_directory, force);
+  });
 }
 
 Dataset load_dataset(const std::string& directory) {

@@ -48,6 +48,11 @@ struct DomainPair {
 DomainPair thin_overlap(const Dataset& first, const Dataset& second, const OverlapOptions& options,
                         const Rng& rng);
 
+// Both as dataset directories, or neither: an error while one is written leaves what stood in
+// either place.
+void save_pair(const DomainPair& pair, const std::string& first_directory,
+               const std::string& second_directory, bool force = false);
+
 // At most `most` users of each domain: the common ones first, then others, both in random order.
 // Items that lose their last event go. For experiments on small machines.
 DomainPair cap_users(const Dataset& first, const Dataset& second, std::size_t most, const Rng& rng);

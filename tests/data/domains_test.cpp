@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "kindling/base/error.h"
+#include "kindling/base/file.h"
+#include "tests/support/temp_dir.h"
 
 namespace kindling {
 namespace {
@@ -87,6 +89,25 @@ TEST(ThinOverlap, NeedsCommonUsersAndAShare) {
 
   EXPECT_THROW(thin_overlap(first, users_of({"anna"}), {}, Rng(1)), Error);
   EXPECT_THROW(thin_overlap(first, people("b", 3), {.keep = 1.5}, Rng(1)), Error);
+}
+
+TEST(SavePair, WritesBothOrNeither) {
+  const testing::TempDir dir;
+  const DomainPair old = {people("a", 3), people("b", 3)};
+  const DomainPair other = {people("a", 5), people("b", 5)};
+  save_pair(old, dir.file("a"), dir.file("b"));
+  EXPECT_EQ(load_dataset(dir.file("b")).fingerprint(), old.second.fingerprint());
+
+  // A file stands where the second directory's parent should be.
+  write_file(dir.file("file"), "x");
+  EXPECT_THROW(save_pair(other, dir.file("a"), dir.file("file/b"), true), Error);
+  EXPECT_EQ(load_dataset(dir.file("a")).fingerprint(), old.first.fingerprint());
+  EXPECT_THROW(save_pair(other, dir.file("file/a"), dir.file("b"), true), Error);
+  EXPECT_EQ(load_dataset(dir.file("b")).fingerprint(), old.second.fingerprint());
+
+  save_pair(other, dir.file("a"), dir.file("b"), true);
+  EXPECT_EQ(load_dataset(dir.file("a")).fingerprint(), other.first.fingerprint());
+  EXPECT_EQ(load_dataset(dir.file("b")).fingerprint(), other.second.fingerprint());
 }
 
 TEST(CapUsers, KeepsCommonUsersFirst) {
