@@ -232,6 +232,10 @@ void tell_of_unread_vectors(const ModelInfo& model, const std::string& name) {
 
 void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData& loaded) {
   if (!info.needs_text) tell_of_unread_vectors(info, run.vectors);
+  const bool has_source = !run.source.empty();
+  if (has_source && !info.needs_source) {
+    log_info("{} reads no source domain: --source is left aside", info.name);
+  }
   if (info.needs_source && run.source.empty()) {
     throw Error(Kind::kBadOption, fmt::format("{} needs a source domain", info.name), "--source");
   }
@@ -248,7 +252,7 @@ void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData
       loaded.split = split_target(run, loaded.target);
     }
   }
-  if (!run.source.empty()) prepare_source(run, loaded, info.needs_text);
+  if (has_source && info.needs_source) prepare_source(run, loaded, info.needs_text);
   if (loaded.split) loaded.task.test_items = [&, run] { return find_test_items(run, loaded); };
   if (info.needs_target_train) {
     if (info.needs_text) {

@@ -200,6 +200,19 @@ TEST_F(SharedDomains, RecordsWhatWasLeftOut) {
   EXPECT_EQ(load_model(dir_.file("model")).record.data.at("removed_from_source"), "both");
 }
 
+TEST_F(SharedDomains, RecordsNoSourceThatTheModelDoesNotRead) {
+  TrainRun made = pair("leave-two-out");
+  made.model = "pop";
+  made.options = {};
+
+  run_training(made);
+
+  const Json data = load_model(dir_.file("model")).record.data;
+  EXPECT_EQ(data.at("role"), "target");
+  EXPECT_EQ(data.at("name"), "target");
+  EXPECT_FALSE(data.contains("removed_from_source"));
+}
+
 TEST_F(SharedDomains, RefusesAnotherWordAndAChoiceWithoutTwoDomains) {
   EXPECT_THAT(said_by(pair("leave-last-out", "all")), HasSubstr("expected both, users"));
   TrainRun alone = run("pop", {});
