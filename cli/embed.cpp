@@ -1,14 +1,18 @@
 // kindling embed DIR --encoder MODEL_DIR|lsa|hash: one vector for each item, from its text or from
 // a file of the user's.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
 #include "kindling/base/log.h"
+#include "kindling/base/text.h"
 #include "kindling/text/embed_catalogue.h"
 
 namespace kindling::cli {
@@ -28,12 +32,43 @@ struct Arguments {
   std::string dtype = "f32";
 };
 
-EncoderOptions read_options(const std::vector<std::string>& settings) {
+bool is_word(const std::string& encoder) { return encoder == "lsa" || encoder == "hash"; }
+
+// Which of EncoderOptions an encoder reads.
+std::vector<std::string> options_of(const std::string& encoder) {
+  if (encoder == "hash") return {"dim"};
+  if (encoder == "lsa") return {"dim", "seed"};
+  return {"max_tokens", "pooling", "prompt"};
+}
+
+EncoderOptions read_options(const Arguments& arguments) {
   EncoderOptions options;
-  for (const auto& [name, value] : parse_settings(settings, "--set")) {
+  const std::vector<std::string> known = options_of(arguments.encoder);
+  for (const auto& [name, value] : parse_settings(arguments.settings, "--set")) {
     set_option(options, name, value);
+    const bool is_there =
+        is_word(arguments.encoder) || std::filesystem::is_directory(arguments.encoder);
+    if (!is_there || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw Error(Kind::kBadOption,
+                fmt::format("{} reads no {}",
+                            is_word(arguments.encoder) ? arguments.encoder : "a model directory",
+                            quote(name)),
+                "--set", fmt::format("its options are: {}", join(known, ", ")));
   }
   return options;
+}
+
+// What has no effect is refused before any work.
+void check_use(const Arguments& arguments) {
+  const bool fits = arguments.encoder == "lsa" || arguments.whiten >= 0;
+  if (!arguments.fit_on.empty() && !fits) {
+    throw Error(Kind::kBadOption, "nothing is fitted", "--fit-on",
+                "lsa and --whiten are fitted on texts");
+  }
+  if (!arguments.cache.empty() && is_word(arguments.encoder)) {
+    throw Error(Kind::kBadOption, fmt::format("{} is not cached", arguments.encoder), "--cache",
+                "vectors of a model directory are");
+  }
 }
 
 std::string default_name(const Arguments& arguments) {
@@ -53,7 +88,7 @@ ItemVectors make_vectors(const Arguments& arguments, const Dataset& dataset, Emb
   }
   EmbedRequest request;
   request.encoder = arguments.encoder;
-  request.options = read_options(arguments.settings);
+  request.options = read_options(arguments);
   for (const std::string& other : arguments.fit_on) request.fit_on.push_back(load_dataset(other));
   request.whitening = whitening;
   request.cache = arguments.cache;
@@ -67,6 +102,7 @@ void run_embed(const Arguments& arguments, const Common& common) {
   if (arguments.encoder.empty() && arguments.vectors.empty()) {
     throw Error(Kind::kBadOption, "give either --encoder or --vectors", "embed");
   }
+  check_use(arguments);
   const Dataset dataset = load_dataset(arguments.directory);
   const std::string name = arguments.name.empty() ? default_name(arguments) : arguments.name;
   const std::string path = vectors_path(arguments.directory, name);
@@ -115,7 +151,7 @@ void add_embed(CLI::App& app, Common& common) {
       ->capture_default_str();
   verb->add_option("--cache", arguments->cache, "folder of the cache; default: beside the vectors");
   verb->add_option("--set", arguments->settings,
-                   "key=value: dim, seed, max_tokens, pooling, prompt");
+                   "key=value; hash: dim; lsa: dim, seed; models: max_tokens, pooling, prompt");
   for (const char* of_encoders : {"--encoder", "--fit-on", "--set", "--cache"}) {
     verb->get_option("--vectors")->excludes(of_encoders);
   }

@@ -255,6 +255,10 @@ TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
           "--candidate-seed: no lists are drawn");
   mistake({"embed", at("a"), "--vectors", "x.npy", "--set", "dim=4"}, "--vectors");
   mistake({"embed", at("a"), "--encoder", "hash", "--space", "x"}, "--vectors");
+  mistake({"embed", at("a"), "--encoder", "hash", "--set", "pooling=mean"},
+          "hash reads no 'pooling'");
+  mistake({"embed", at("a"), "--encoder", "hash", "--fit-on", at("b")}, "nothing is fitted");
+  mistake({"embed", at("a"), "--encoder", "lsa", "--cache", at("x")}, "lsa is not cached");
   mistake({"experiment", "--list", "smoke"}, "--list");
   mistake({"embed", at("a"), "--encoder", "hash", "--dtype", "f64"}, "--dtype");
   mistake({"train", "autorec", "--target", at("b"), "--set", "negatives_exclude=test", "--out",
