@@ -286,6 +286,7 @@ std::vector<PlannedCell> plan_cells(const ExperimentPlan& plan, const PreparedDa
         const bool swept = model.swept && !plan.sweep.setting.empty();
         if (!swept) add(static_cast<std::uint64_t>(seed), pair, model, std::nullopt);
         for (std::size_t step = 0; swept && step < plan.sweep.values.size(); ++step) {
+          if (!model.has_value(plan.sweep.values[step])) continue;
           add(static_cast<std::uint64_t>(seed), pair, model, step);
         }
       }

@@ -207,7 +207,7 @@ PlanRole role_of(const std::string& name, const std::string& place) {
 PlanModel read_model(const Json& value, const std::string& place) {
   object_of(value,
             {"label", "title", "model", "kind", "role", "set", "pair_set", "settings", "seeded",
-             "swept", "encoders", "pairs"},
+             "swept", "encoders", "pairs", "sweep_values"},
             place);
   PlanModel model;
   model.label = name_of(value, "label", place);
@@ -222,6 +222,7 @@ PlanModel read_model(const Json& value, const std::string& place) {
   model.swept = json_get_or<bool>(value, "swept", true, place);
   model.encoders = json_get_or<Names>(value, "encoders", {}, place);
   model.pairs = json_get_or<Names>(value, "pairs", {}, place);
+  model.sweep_values = json_get_or<std::vector<double>>(value, "sweep_values", {}, place);
   return model;
 }
 
@@ -252,6 +253,11 @@ const PlanData& ExperimentPlan::find_data(const std::string& wanted) const {
     if (one.name == wanted) return one;
   }
   throw Error(Kind::kInternal, "a pair names a data set that the plan does not have");
+}
+
+bool PlanModel::has_value(double value) const {
+  return sweep_values.empty() ||
+         std::find(sweep_values.begin(), sweep_values.end(), value) != sweep_values.end();
 }
 
 Json PlanSweep::value_at(std::size_t step) const {

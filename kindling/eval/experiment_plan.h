@@ -69,6 +69,9 @@ struct PlanModel {
   bool swept = true;                  // false: one cell, a level line beside the sweep
   std::vector<std::string> encoders;  // empty: all
   std::vector<std::string> pairs;     // empty: all
+  std::vector<double> sweep_values;   // values of the sweep that the row has; empty: all
+
+  bool has_value(double value) const;
 };
 
 struct PlanSweep {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "kindling/base/error.h"
 #include "kindling/base/file.h"
@@ -215,6 +216,33 @@ void check_set(const ExperimentPlan& plan, const PlanPair& pair, const std::stri
   }
 }
 
+// So would a data set of a role that no row of the pair reads.
+void check_roles(const ExperimentPlan& plan, const PlanPair& pair, const std::string& place) {
+  std::set<std::string> known{"source", "target"};
+  for (const PlanModel& model : plan.models) {
+    if (!applies(model.pairs, pair.name)) continue;
+    const CellRunner& runner = find_cell_kind(model.kind).runner();
+    for (const Names& roles : {runner.roles(model.model), runner.optional_roles()}) {
+      known.insert(roles.begin(), roles.end());
+    }
+  }
+  for (const auto& [role, data] : pair.data) {
+    require_known(place, "role", role, {known.begin(), known.end()});
+  }
+}
+
+void check_sweep_values(const ExperimentPlan& plan, const PlanModel& model,
+                        const std::string& place) {
+  if (model.sweep_values.empty()) return;
+  if (!model.swept) refuse(place, "a row with sweep_values is swept");
+  const std::vector<double>& all = plan.sweep.values;
+  for (const double value : model.sweep_values) {
+    if (std::find(all.begin(), all.end(), value) != all.end()) continue;
+    refuse(place, fmt::format("sweep_values: {} is no value of the sweep", value),
+           all.empty() ? "there is no sweep" : fmt::format("they are {}", fmt::join(all, ", ")));
+  }
+}
+
 void check_plan(const ExperimentPlan& plan, const std::string& place) {
   check_parts(plan, place);
   const Names data =
@@ -235,6 +263,7 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
     const std::string here = fmt::format("{}: model {}", place, model.label);
     for (const auto& name : model.encoders) require_known(here, "encoder", name, encoders);
     for (const auto& name : model.pairs) require_known(here, "pair", name, pairs);
+    check_sweep_values(plan, model, here);
     for (const auto& [name, set] : model.pair_set) {
       require_known(here + ".pair_set", "pair", name, pairs);
     }
@@ -249,7 +278,9 @@ void check_plan(const ExperimentPlan& plan, const std::string& place) {
     }
   }
   for (const PlanPair& pair : plan.pairs) {
-    check_set(plan, pair, fmt::format("{}: pair {}", place, pair.name));
+    const std::string here = fmt::format("{}: pair {}", place, pair.name);
+    check_set(plan, pair, here);
+    check_roles(plan, pair, here);
   }
   for (const auto& metric : plan.metrics) check_metric(plan, metric, place + ": metrics");
   for (std::size_t n = 0; n < plan.analyses.size(); ++n) {

@@ -90,6 +90,7 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/pairs/0/protocol", "leave-one-in"), "leave-one-in");
   expect_refused(changed("/models/2/encoders", {"minilm"}), "minilm");
   expect_refused(changed("/models/2/settings", {{"interactions", 5}}), "interactions");
+  expect_refused(changed("/pairs/0/data", {{"sourse", "a"}}), "did you mean source?");
   expect_refused(changed("/data/0/format", "cvs"), "did you mean csv?");
   expect_refused(changed("/encoders/0/options", {{"dims", 5}}), "dims");
   expect_refused(changed("/encoders/0/encoder", "hsh"), "did you mean hash?");
@@ -157,6 +158,15 @@ TEST(ExperimentPlan, RefusesValuesOfSettings) {
   swept["models"][1]["swept"] = false;
   swept["sweep"] = {{"setting", "interactions"}, {"values", {10, 20}}};
   EXPECT_NO_THROW(parse_plan(swept.dump(), "x.json"));
+  swept["models"][0]["sweep_values"] = {20};
+  EXPECT_NO_THROW(parse_plan(swept.dump(), "x.json"));
+  swept["models"][0]["sweep_values"] = {20, 30};
+  expect_refused(swept, "sweep_values: 30 is no value of the sweep");
+  expect_refused(swept, "they are 10, 20");
+  swept["models"][0].erase("sweep_values");
+  swept["models"][1]["sweep_values"] = {10};
+  expect_refused(swept, "a row with sweep_values is swept");
+  swept["models"][1].erase("sweep_values");
   swept["sweep"]["values"] = {10, 0};
   expect_refused(swept, "option interactions cannot be '0'");
 }
@@ -177,13 +187,14 @@ TEST(ExperimentPlan, RefusesValuesOfSettingsInARange) {
 TEST(ExperimentPlan, TakesTheDefaultOfEverySetting) {
   Json plan = small_plan();
   plan["pairs"][0].erase("set");
-  plan["pairs"][0]["data"] = {{"meta-train", "a"}};
   const std::map<std::string, std::string> models = {
       {"few-shot", "itempop"}, {"in-domain", "pop"}, {"incremental", "pop"}, {"two-domain", "pop"}};
   for (const CellKind& kind : all_cell_kinds()) {
     SCOPED_TRACE(kind.name);
     const auto model = models.find(kind.name);
     plan["kind"] = kind.name;
+    plan["pairs"][0]["data"] = Json::object();
+    if (kind.name == std::string("few-shot")) plan["pairs"][0]["data"]["meta-train"] = "a";
     plan["models"] = {
         {{"label", "m"}, {"model", model == models.end() ? "zesrec" : model->second}}};
     plan["metrics"] = {kind.name == std::string("case-study") ? "right" : "ndcg@20"};
