@@ -32,26 +32,19 @@ struct Arguments {
   std::string dtype = "f32";
 };
 
-bool is_word(const std::string& encoder) { return encoder == "lsa" || encoder == "hash"; }
-
-// Which of EncoderOptions an encoder reads.
-std::vector<std::string> options_of(const std::string& encoder) {
-  if (encoder == "hash") return {"dim"};
-  if (encoder == "lsa") return {"dim", "seed"};
-  return {"max_tokens", "pooling", "prompt"};
-}
-
 EncoderOptions read_options(const Arguments& arguments) {
   EncoderOptions options;
-  const std::vector<std::string> known = options_of(arguments.encoder);
+  std::vector<std::string> known;
+  for (const OptionInfo& option : options_of_encoder(arguments.encoder)) {
+    known.push_back(option.name);
+  }
+  const bool no_weights = needs_no_weights(arguments.encoder);
+  const bool is_there = no_weights || std::filesystem::is_directory(arguments.encoder);
   for (const auto& [name, value] : parse_settings(arguments.settings, "--set")) {
     set_option(options, name, value);
-    const bool is_there =
-        is_word(arguments.encoder) || std::filesystem::is_directory(arguments.encoder);
     if (!is_there || std::find(known.begin(), known.end(), name) != known.end()) continue;
     throw Error(Kind::kBadOption,
-                fmt::format("{} reads no {}",
-                            is_word(arguments.encoder) ? arguments.encoder : "a model directory",
+                fmt::format("{} reads no {}", no_weights ? arguments.encoder : "a model directory",
                             quote(name)),
                 "--set", fmt::format("its options are: {}", join(known, ", ")));
   }
@@ -65,7 +58,7 @@ void check_use(const Arguments& arguments) {
     throw Error(Kind::kBadOption, "nothing is fitted", "--fit-on",
                 "lsa and --whiten are fitted on texts");
   }
-  if (!arguments.cache.empty() && is_word(arguments.encoder)) {
+  if (!arguments.cache.empty() && needs_no_weights(arguments.encoder)) {
     throw Error(Kind::kBadOption, fmt::format("{} is not cached", arguments.encoder), "--cache",
                 "vectors of a model directory are");
   }

@@ -264,8 +264,6 @@ void save_dataset(const Dataset& dataset, const std::string& directory, bool for
 
 void save_pair(const DomainPair& pair, const std::string& first_directory,
                const std::string& second_directory, bool force) {
-  check_replaceable(first_directory, force, kDatasetMarker);
-  check_replaceable(second_directory, force, kDatasetMarker);
   // The second is whole before the first takes its place.
   write_directory(first_directory, force, kDatasetMarker, [&](const std::filesystem::path& folder) {
     write_all(pair.first, folder);

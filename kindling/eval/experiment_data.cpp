@@ -195,7 +195,7 @@ bool is_folder(const fs::path& path) {
 }
 
 bool encoder_is_there(const PlanEncoder& encoder) {
-  return encoder.encoder == "lsa" || encoder.encoder == "hash" || is_folder(encoder.encoder);
+  return needs_no_weights(encoder.encoder) || is_folder(encoder.encoder);
 }
 
 // Runs `task` for each in a process of its own and throws what the first failure said.

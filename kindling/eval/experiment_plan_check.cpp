@@ -174,7 +174,7 @@ void check_encoder(const PlanEncoder& encoder, const std::string& place) {
     require_known(place, "encoder", encoder.encoder,
                   {"lsa", "hash", "a folder with a '/' in its path"});
   }
-  const std::vector<OptionInfo> known = describe_options(EncoderOptions{});
+  const std::vector<OptionInfo> known = options_of_encoder(encoder.encoder);
   for (const auto& [name, value] : encoder.options) {
     check_option(known, "option", name, value, place);
   }

@@ -33,7 +33,7 @@ struct SharedSoftmax {
   const float* shift;            // [columns]; null: 0
   const std::uint32_t* targets;  // [rows] below columns
   std::size_t batch = 0;         // what the rows' sum is divided by; 0: rows
-  double tiny = 1e-24;           // 0: the loss of any scores is exact, as far as they go
+  double tiny = 1e-24;           // 0: the plain loss, also where the target's share is no float
 
   float shift_of(std::size_t column) const { return shift == nullptr ? 0.0F : shift[column]; }
   double divisor() const { return static_cast<double>(batch == 0 ? rows : batch); }

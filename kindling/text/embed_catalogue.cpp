@@ -165,8 +165,7 @@ ItemVectors embed_catalogue(const Dataset& dataset, const EmbedRequest& request,
   std::vector<std::string> corpus = item_texts(dataset);
   corpus.insert(corpus.end(), others.begin(), others.end());
   const auto encoder = make_encoder(request.encoder, request.options, corpus);
-  const bool is_cheap = request.encoder == "lsa" || request.encoder == "hash";
-  const std::string cache = is_cheap ? std::string() : request.cache;
+  const std::string cache = needs_no_weights(request.encoder) ? std::string() : request.cache;
   ItemVectors vectors = embed_catalogue(dataset, *encoder, cache, counts);
   if (!request.whitening) return vectors;
   return whiten(vectors, embed_texts(*encoder, others, cache), *request.whitening,

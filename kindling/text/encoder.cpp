@@ -1,6 +1,7 @@
 #include "kindling/text/encoder.h"
 
 #include <filesystem>
+#include <vector>
 
 #include "kindling/base/error.h"
 #include "kindling/text/bert.h"
@@ -9,6 +10,17 @@
 #include "kindling/text/model_dir.h"
 
 namespace kindling {
+
+bool needs_no_weights(const std::string& encoder) { return encoder == "lsa" || encoder == "hash"; }
+
+std::vector<OptionInfo> options_of_encoder(const std::string& encoder) {
+  std::vector<OptionInfo> options = describe_options(EncoderOptions{});
+  std::erase_if(options, [&](const OptionInfo& option) {
+    const bool of_words = option.name == "dim" || option.name == "seed";
+    return of_words != needs_no_weights(encoder) || (option.name == "seed" && encoder == "hash");
+  });
+  return options;
+}
 
 std::unique_ptr<TextEncoder> make_encoder(const std::string& what, const EncoderOptions& options,
                                           std::span<const std::string> corpus) {

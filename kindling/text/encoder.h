@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kindling/base/matrix.h"
 #include "kindling/base/options.h"
@@ -52,6 +53,12 @@ struct EncoderOptions {
           "put in front of every text; empty: the default prompt of the model's files");
   }
 };
+
+// lsa and hash: all others are model directories.
+bool needs_no_weights(const std::string& encoder);
+
+// Those of EncoderOptions that an encoder reads: it would take the others without a word.
+std::vector<OptionInfo> options_of_encoder(const std::string& encoder);
 
 // `what` is "lsa", "hash", or a Hugging Face model directory. `corpus` is what lsa is fitted on;
 // the others do not need it. Errors: those of the parts; Error{kNotFound} when `what` is neither.

@@ -93,6 +93,7 @@ TEST(ExperimentPlan, RefusesUnknownNames) {
   expect_refused(changed("/pairs/0/data", {{"sourse", "a"}}), "did you mean source?");
   expect_refused(changed("/data/0/format", "cvs"), "did you mean csv?");
   expect_refused(changed("/encoders/0/options", {{"dims", 5}}), "dims");
+  expect_refused(changed("/encoders/0/options", {{"pooling", "cls"}}), "pooling");  // not of hash
   expect_refused(changed("/encoders/0/encoder", "hsh"), "did you mean hash?");
   expect_refused(changed("/published", {{"q", Json::object()}}), "pair");
   const Json row = {{"z", {{"ndgc@20", 0.5}}}};
