@@ -14,6 +14,7 @@
 #include "kindling/base/log.h"
 #include "kindling/eval/protocol.h"
 #include "kindling/models/few_shot_run.h"
+#include "kindling/models/registry.h"
 #include "kindling/models/train_run.h"
 
 namespace kindling::cli {
@@ -145,10 +146,15 @@ void run_train(TrainArguments arguments, const Common& common) {
   print_record(run.out, run_training(run), common);
 }
 
-void need_leave_two_out(const std::string& protocol, const std::string& option) {
-  if (protocol == "leave-two-out") return;
-  throw Error(Kind::kBadOption, fmt::format("it means nothing under {}", protocol), option,
-              "validation asks like this under --protocol leave-two-out");
+// `option` says how validation asks.
+void check_validated(const TrainRun& run, const std::string& option) {
+  if (run.protocol != "leave-two-out") {
+    throw Error(Kind::kBadOption, fmt::format("it means nothing under {}", run.protocol), option,
+                "validation asks like this under --protocol leave-two-out");
+  }
+  if (!find_model(run.model).asks_validation) {
+    log_info("{} is not validated while it learns: {} is left aside", run.model, option);
+  }
 }
 
 }  // namespace
@@ -198,7 +204,7 @@ void add_train(CLI::App& app, Common& common) {
   verb->callback([arguments, &common, verb] {
     const TrainRun& asked = arguments->run;
     for (const char* option : {"--candidates", "--collapse"}) {
-      if (verb->count(option) > 0) need_leave_two_out(asked.protocol, option);
+      if (verb->count(option) > 0) check_validated(asked, option);
     }
     if (verb->count("--protocol") > 0 && asked.target.empty() &&
         asked.protocol != "leave-two-out") {

@@ -222,7 +222,7 @@ class TwoDomainCells final : public CellRunner {
     context.checkpoint = (std::filesystem::path(task.work) / "checkpoint").string();
     context.resume = true;
     context.should_stop = task.should_stop;
-    context.validate = make_validator(target, split, options);
+    if (info.asks_validation) context.validate = make_validator(target, split, options);
     const auto model = info.make(task.options);
     model->fit(learn, context);
     CellResult result = results_of(evaluate(*model, target, split, options), pair);

@@ -16,12 +16,14 @@ using OptionValues = std::vector<std::pair<std::string, std::string>>;
 
 struct ModelInfo {
   const char* name;
-  const char* source;       // paper or origin
-  bool needs_text;          // reads item vectors
-  bool needs_source;        // fit() reads task.source
-  bool needs_target_train;  // fit() reads task.target_train
+  const char* source;  // paper or origin
   std::unique_ptr<Recommender> (*make)(const OptionValues&);
   std::vector<OptionInfo> (*describe)();
+  bool needs_text = false;          // reads item vectors
+  bool needs_source = false;        // fit() reads task.source
+  bool needs_target_train = false;  // fit() reads task.target_train
+  bool asks_validation = false;     // fit() calls FitContext::validate where it is given
+  bool on_device = false;           // fit() reads FitContext::device; the others learn on the CPU
 };
 
 std::span<const ModelInfo> all_models();

@@ -138,17 +138,6 @@ void claim_checkpoint(const std::string& model, const FitContext& context) {
   write_file(path, [&](const Sink& sink) { sink(model); });
 }
 
-// fit() of these asks FitContext::device; the others learn on the CPU.
-constexpr std::string_view kOnDevice[] = {"zesrec",   "gru4rec", "gru4rec_meta", "tcn",
-                                          "tcn_meta", "hrnn",    "hrnn_meta"};
-
-void check_device(const TrainRun& run) {
-  if (std::find(std::begin(kOnDevice), std::end(kOnDevice), run.model) != std::end(kOnDevice)) {
-    return;
-  }
-  require_cpu(run.model, run.device);
-}
-
 void refuse_existing(const TrainRun& run) {
   if (run.out.empty()) throw Error(Kind::kBadOption, "where to write the model?", "--out");
   check_replaceable(run.out, run.force, kModelMarker);
@@ -266,7 +255,7 @@ void load_training_data(const TrainRun& run, const ModelInfo& info, TrainingData
 ModelRecord run_training(const TrainRun& run) {
   refuse_existing(run);
   const ModelInfo& info = find_model(run.model);
-  check_device(run);
+  if (!info.on_device) require_cpu(run.model, run.device);
   const auto model = info.make(run.options);
   TrainingData loaded;
   load_training_data(run, info, loaded);
@@ -278,7 +267,8 @@ ModelRecord run_training(const TrainRun& run) {
   context.on_epoch = run.on_epoch;
   context.max_seconds = run.max_minutes * 60.0;
   context.should_stop = run.should_stop;
-  if (run.make_validator && loaded.split && !loaded.split->validation.empty()) {
+  if (run.make_validator && info.asks_validation && loaded.split &&
+      !loaded.split->validation.empty()) {
     const Domain whole{&loaded.target, info.needs_text && info.needs_target_train
                                            ? &loaded.target_vectors
                                            : nullptr};

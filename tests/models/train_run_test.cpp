@@ -72,6 +72,20 @@ TEST_F(TrainingRun, RefusesADeviceThatIsNotAsked) {
   }
 }
 
+// Lists of validation are drawn for who asks it: they want a catalogue with room for them.
+TEST_F(TrainingRun, MakesAValidatorForModelsThatAskIt) {
+  for (const auto& [model, asks] : {std::pair("itemknn", false), std::pair("bprmf", true)}) {
+    TrainRun asked = run(model, {});
+    asked.out = dir_.file(model);
+    asked.protocol = "leave-two-out";
+    asked.make_validator = [](const Domain&,
+                              const TargetSplit&) -> std::function<double(const Recommender&)> {
+      throw Error(Kind::kBadOption, "no room for 199 negatives");
+    };
+    EXPECT_EQ(said_by(asked).find("no room") != std::string::npos, asks) << model;
+  }
+}
+
 const OptionValues kThreeRates = {{"dim", "8"}, {"epochs", "3"}, {"learning_rates", "1,0.1,0.01"}};
 
 TEST_F(TrainingRun, RecordsNoValidationWhereThereWasNone) {
