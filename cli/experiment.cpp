@@ -111,9 +111,10 @@ void add_experiment(CLI::App& app, Common& common) {
       ->capture_default_str();
   verb->add_option("--minutes", run.minutes, "start no cell after this time; 0: no limit")
       ->check(minutes());
-  verb->add_option("--only", run.only,
-                   "run only the cells whose names fit one of these patterns, such as "
-                   "'*.bert4rec.*' or '*.0'; a name is pair.encoder.row[.step].seed")
+  verb->add_option(
+          "--only", run.only,
+          "run only the cells whose names fit one of these patterns, separated by commas, such "
+          "as '*.bert4rec.*' or '*.0'; a name is pair.encoder.row[.step].seed")
       ->delimiter(',')
       ->allow_extra_args(false);
   verb->add_option(
