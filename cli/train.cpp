@@ -171,7 +171,7 @@ void add_train(CLI::App& app, Common& common) {
   verb->add_option("--vectors", run.vectors,
                    "item vectors: a name under DIR/vectors, or a .npy or .safetensors file");
   verb->add_option("--protocol", run.protocol, "how the target is split")
-      ->check(CLI::IsMember({"leave-last-out", "leave-two-out", "time-split"}))
+      ->check(CLI::IsMember(protocol_names()))
       ->capture_default_str();
   verb->add_option("--remove-overlap", run.remove_overlap,
                    "what of the target is left out of the source, users with one event after it "

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kindling/base/error.h"
+#include "kindling/base/text.h"
 
 namespace kindling {
 
@@ -49,6 +50,15 @@ TargetSplit split_between(const Dataset& target, std::int64_t time, std::int64_t
   split.train = events_until(target, time);
   check_no_leak(split, target);
   return split;
+}
+
+constexpr std::int64_t kDay = 86400;
+
+// Midnight (UTC) six days before the day of the last event.
+std::int64_t last_week(const Dataset& target) {
+  std::int64_t last = 0;
+  for (const Event& event : target.events()) last = std::max(last, event.time);
+  return last / kDay * kDay - 6 * kDay;
 }
 
 }  // namespace
@@ -125,6 +135,27 @@ void thin_train(TargetSplit& split, Dataset part) {
   }
   split.whole = std::move(whole);
   split.train = std::move(part);
+}
+
+const std::vector<std::string>& protocol_names() {
+  static const std::vector<std::string> names{"time-split", "leave-last-out", "leave-two-out",
+                                              "mind-day", "mind-week"};
+  return names;
+}
+
+TargetSplit split_by_protocol(const Dataset& target, const std::string& protocol,
+                              std::optional<std::int64_t> test_start) {
+  if (protocol == "time-split") return split_by_time(target);
+  if (protocol == "leave-last-out") return split_leave_last_out(target);
+  if (protocol == "leave-two-out") return split_leave_two_out(target);
+  if (protocol == "mind-day" || protocol == "mind-week") {
+    const std::int64_t start = test_start.value_or(last_week(target));
+    return split_window(target, start, protocol == "mind-day" ? kDay : 7 * kDay);
+  }
+  const auto near = nearest_name(protocol, protocol_names());
+  throw Error(
+      Kind::kBadOption, "unknown protocol " + quote(protocol), {},
+      near ? "did you mean " + *near + "?" : "the protocols are: " + join(protocol_names(), ", "));
 }
 
 std::vector<std::vector<ItemId>> items_of(const Dataset& data,

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kindling/base/random.h"
@@ -59,6 +60,14 @@ TargetSplit split_leave_last_out(const Dataset& target);
 // Leave-two-out: a user's last event is the test, the last but one the validation event, the rest
 // is train. Users with fewer than three events are train as a whole. Source: specs/recguru.md 2.3.
 TargetSplit split_leave_two_out(const Dataset& target);
+
+// What commands and files call the splits.
+const std::vector<std::string>& protocol_names();
+// The split of that name. mind-day and mind-week are of the week that starts at `test_start`
+// (seconds since 1970); without it, at midnight (UTC) six days before the day of the last event.
+// Error{kBadOption}: there is no such name.
+TargetSplit split_by_protocol(const Dataset& target, const std::string& protocol,
+                              std::optional<std::int64_t> test_start = std::nullopt);
 
 // The items of `tests`, by user: what an honest model never sees.
 std::vector<std::vector<ItemId>> items_of(const Dataset& data, const std::vector<TestEvent>& tests);

@@ -122,12 +122,14 @@ void check_run(const EvaluateRun& run) {
 void check_protocol(const EvaluateRun& run, const OpenedModel& opened) {
   if (!opened.record || !opened.info->needs_target_train) return;
   const std::string trained = opened.record->data.value("protocol", "none");
-  if (trained == run.evaluation.protocol || trained == "none") return;
+  const std::string& asked = run.evaluation.protocol;
+  if (trained == asked || trained == "none") return;
+  if (trained.starts_with("mind-") && asked.starts_with("mind-")) return;  // one train part
   throw Error(
       Kind::kBadOption,
       fmt::format("the model learnt from the target's train part under {}, which holds test "
                   "events of {}",
-                  trained, run.evaluation.protocol),
+                  trained, asked),
       run.model, fmt::format("evaluate it with --protocol {}", trained));
 }
 
@@ -136,10 +138,7 @@ void add_source_alarms(const EvaluateRun& run, const OpenedModel& opened, const 
                        const TargetSplit& split, Json& document) {
   if (!opened.record || !opened.info->needs_source) return;
   const Json last = opened.record->data.value("last_time", Json());
-  const bool by_time = run.evaluation.protocol == "time-split" ||
-                       run.evaluation.protocol == "mind-day" ||
-                       run.evaluation.protocol == "mind-week";
-  if (by_time && last.is_number_integer()) {
+  if (split.time && last.is_number_integer()) {
     std::int64_t first = std::numeric_limits<std::int64_t>::max();
     for (const TestEvent& test : split.tests) {
       first = std::min(first, target.history(test.user)[test.position].time);
@@ -147,8 +146,8 @@ void add_source_alarms(const EvaluateRun& run, const OpenedModel& opened, const 
     if (last.get<std::int64_t>() >= first) {
       document["alarms"].push_back(
           fmt::format("the model learnt from source events up to time {}, the first test event is "
-                      "of time {}: train with --target and --protocol time-split",
-                      last.get<std::int64_t>(), first));
+                      "of time {}: train with --target and --protocol {}",
+                      last.get<std::int64_t>(), first, run.evaluation.protocol));
     }
   }
   if (opened.record->data.value("protocol", "none") == "none") {

@@ -17,15 +17,6 @@ namespace kindling {
 
 namespace {
 
-constexpr std::int64_t kDay = 86400;
-
-// Midnight (UTC) six days before the day of the last event.
-std::int64_t last_week(const Dataset& target) {
-  std::int64_t last = 0;
-  for (const Event& event : target.events()) last = std::max(last, event.time);
-  return last / kDay * kDay - 6 * kDay;
-}
-
 std::vector<bool> items_in(const Dataset& train) {
   std::vector<bool> present(train.item_count(), false);
   for (const Event& event : train.events()) present[event.item] = true;
@@ -194,25 +185,8 @@ Prepared prepare(const Dataset& target, const TargetSplit& split,
 
 }  // namespace
 
-const std::vector<std::string>& protocol_names() {
-  static const std::vector<std::string> names{"time-split", "leave-last-out", "leave-two-out",
-                                              "mind-day", "mind-week"};
-  return names;
-}
-
 TargetSplit make_split(const Dataset& target, const EvaluationOptions& options) {
-  const std::string& name = options.protocol;
-  if (name == "time-split") return split_by_time(target);
-  if (name == "leave-last-out") return split_leave_last_out(target);
-  if (name == "leave-two-out") return split_leave_two_out(target);
-  if (name == "mind-day" || name == "mind-week") {
-    const std::int64_t start = options.test_start.value_or(last_week(target));
-    return split_window(target, start, name == "mind-day" ? kDay : 7 * kDay);
-  }
-  const auto near = nearest_name(name, protocol_names());
-  throw Error(Kind::kBadOption, fmt::format("unknown protocol {}", quote(name)), {},
-              near ? fmt::format("did you mean {}?", *near)
-                   : fmt::format("the protocols are: {}", join(protocol_names(), ", ")));
+  return split_by_protocol(target, options.protocol, options.test_start);
 }
 
 MetricTable Evaluation::table(bool mask_seen) const {

@@ -52,9 +52,7 @@ struct EvaluationOptions {
   std::vector<CandidateOptions> beside;  // further tables of the same queries, test only
 };
 
-// The names that `protocol` may take.
-const std::vector<std::string>& protocol_names();
-
+// split_by_protocol with the options' protocol and test_start.
 TargetSplit make_split(const Dataset& target, const EvaluationOptions& options);
 
 // HR@10 of a model on the split's validation events, among candidates drawn like those of the test

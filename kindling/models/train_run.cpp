@@ -21,16 +21,8 @@ namespace kindling {
 
 namespace {
 
-TargetSplit split_by_protocol(const TrainRun& run, const Dataset& target) {
-  if (run.protocol == "time-split") return split_by_time(target, run.train_share);
-  if (run.protocol == "leave-last-out") return split_leave_last_out(target);
-  if (run.protocol == "leave-two-out") return split_leave_two_out(target);
-  throw Error(Kind::kBadOption, fmt::format("unknown protocol {}", quote(run.protocol)), {},
-              "the protocols are leave-last-out, leave-two-out and time-split");
-}
-
 TargetSplit split_target(const TrainRun& run, const Dataset& target) {
-  TargetSplit split = split_by_protocol(run, target);
+  TargetSplit split = split_by_protocol(target, run.protocol);
   if (split.tests.empty() && target.event_count() > 0) {
     log_warning("protocol {} leaves nothing of {} to ask the model: {}", run.protocol,
                 quote(target.name), why_nothing_is_asked(target, run.protocol));

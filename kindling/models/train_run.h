@@ -28,8 +28,7 @@ struct TrainRun {
   std::string source;                       // dataset directory
   std::string target;                       // dataset directory; may be empty
   std::string vectors;                      // name under DIR/vectors; empty: the only one there
-  std::string protocol = "leave-last-out";  // leave-two-out, time-split
-  double train_share = 0.8;                 // of the target's interactions, time-split
+  std::string protocol = "leave-last-out";  // one of protocol_names()
   // What of the target leaves the source: both, users, items, none; auto: both, none under
   // leave-two-out [Z4].
   std::string remove_overlap = "auto";

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -93,6 +94,34 @@ class Path : public ::testing::Test {
   static TempDir* dir_;
 };
 TempDir* Path::dir_ = nullptr;
+
+// What comes before the last week is learnt; a day of it and all of it may be asked for.
+TEST_F(Path, TrainsForTheLastWeek) {
+  const TempDir dir;
+  std::string events = "user_id:token\titem_id:token\ttimestamp:float\n";
+  for (int user = 0; user < 20; ++user) {
+    for (int day = 0; day < 12; ++day) {
+      events += fmt::format("u{}\ti{}\t{}\n", user, (user + 3 * day) % 30, 86400 * day + user);
+    }
+  }
+  dir.write("news.inter", events);
+  done(run_kindling(
+      {"import", "recbole", dir.file("news.inter"), "--out", dir.file("news"), "--json"}));
+  const Json model =
+      done(run_kindling({"train", "itemknn", "--target", dir.file("news"), "--protocol",
+                         "mind-week", "--out", dir.file("model"), "--json"}));
+  EXPECT_EQ(model["data"]["events"], 20 * 5);
+
+  const auto asked = [&](const char* protocol) {
+    return run_kindling({"evaluate", dir.file("model"), "--target", dir.file("news"), "--protocol",
+                         protocol, "--json"});
+  };
+  EXPECT_EQ(done(asked("mind-day"))["queries"], 20);
+  EXPECT_EQ(done(asked("mind-week"))["queries"], 20 * 7);
+  const Outcome refused = asked("time-split");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("mind-week"));
+}
 
 TEST_F(Path, ImportCountsWhatItRead) {
   const TempDir dir;
