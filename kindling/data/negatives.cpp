@@ -1,5 +1,6 @@
 #include "kindling/data/negatives.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -15,14 +16,17 @@ std::vector<double> mixture(std::span<const std::uint64_t> counts, const Negativ
   }
   std::vector<double> weights(counts.size());
   double sum = 0.0;
+  const auto drawn = [&](std::uint64_t count) { return count > 0 || !options.counted_only; };
   for (std::size_t i = 0; i < counts.size(); ++i) {
     weights[i] = counts[i] == 0 ? 0.0 : std::pow(static_cast<double>(counts[i]), options.power);
     sum += weights[i];
   }
-  const double uniform = 1.0 / static_cast<double>(std::max<std::size_t>(counts.size(), 1));
-  for (double& weight : weights) {
-    const double popular = sum > 0.0 ? weight / sum : uniform;
-    weight = options.uniform_share * uniform + (1.0 - options.uniform_share) * popular;
+  const auto known = std::count_if(counts.begin(), counts.end(), drawn);
+  const double uniform = 1.0 / static_cast<double>(std::max<std::ptrdiff_t>(known, 1));
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (!drawn(counts[i])) continue;
+    const double popular = sum > 0.0 ? weights[i] / sum : uniform;
+    weights[i] = options.uniform_share * uniform + (1.0 - options.uniform_share) * popular;
   }
   return weights;
 }

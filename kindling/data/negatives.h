@@ -38,6 +38,7 @@ class AliasSampler {
 struct NegativeOptions {
   double uniform_share = 0.5;  // the rest is drawn by popularity
   double power = 0.75;         // of the item counts (word2vec's)
+  bool counted_only = false;   // the uniform part leaves out items with a count of 0, too
 };
 
 struct Negatives {

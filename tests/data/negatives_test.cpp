@@ -45,6 +45,16 @@ TEST(NegativeSampler, MixesUniformAndPopularity) {
   EXPECT_NEAR(sampler.log_expected(2, 10), std::log(10 * (0.5 / 3 + 4.0 / 9)), 1e-6);
 }
 
+TEST(NegativeSampler, LeavesOutItemsWithoutACountWhenAsked) {
+  const std::vector<std::uint64_t> counts = {0, 1, 16};
+  const NegativeSampler sampler(counts,
+                                {.uniform_share = 0.5, .power = 0.75, .counted_only = true});
+  Rng rng(3);
+
+  for (const std::int64_t item : sampler.draw(500, rng).items) EXPECT_NE(item, 0);
+  EXPECT_NEAR(sampler.log_expected(1, 1), std::log(0.25 + 0.5 / 9.0), 1e-6);
+}
+
 TEST(NegativeSampler, GivesTheLogExpectedCountOfEachDraw) {
   const std::vector<std::uint64_t> counts = {5, 1, 1};
   const NegativeSampler sampler(counts, {});

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kindling/base/error.h"
+#include "kindling/data/negatives.h"
 #include "kindling/data/split.h"
 #include "kindling/data/synthetic.h"
 #include "kindling/models/registry.h"
@@ -82,6 +83,46 @@ TEST_F(SequenceOracles, ChooseTheStepSizeByValidationLoss) {
   ASSERT_EQ(together.history.size(), history.size());
   for (std::size_t n = 0; n < history.size(); ++n) {
     EXPECT_EQ(together.history[n].validation_loss, history[n].validation_loss);
+  }
+}
+
+// The rows of the item table of items with an event, or without.
+std::vector<float> table_rows(const Recommender& model, const Dataset& train, bool with_events) {
+  const std::vector<std::uint64_t> counts = item_counts(train);
+  std::vector<float> rows;
+  for (const NamedTensor& tensor : model.state()) {
+    if (tensor.name.find("item_table") == std::string::npos) continue;
+    const auto width = static_cast<std::size_t>(tensor.shape.at(1));
+    for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+      if ((counts[i / width] > 0) == with_events) rows.push_back(tensor.values[i]);
+    }
+  }
+  return rows;
+}
+
+// The specification of the incremental experiment: they keep their initial vectors.
+TEST_F(SequenceOracles, CanLeaveItemsWithoutEventsAsTheyStart) {
+  const SyntheticDomain few = make_synthetic_domain("t", {.users = 12, .items = 300}, 3);
+  const Domain train{&few.data, nullptr};
+  const auto rows = [&](const char* items, const char* softmax, const char* epochs, bool events) {
+    const auto model = make_model("gru4rec", {{"dim", "8"},
+                                              {"epochs", epochs},
+                                              {"learning_rates", "0.1"},
+                                              {"validation_share", "0"},
+                                              {"negatives", "64"},
+                                              {"softmax", softmax},
+                                              {"untrained_items", items}});
+    TrainTask task;
+    task.target_train = train;
+    FitContext context;
+    model->fit(task, context);
+    return table_rows(*model, few.data, events);
+  };
+  for (const char* softmax : {"full", "sampled"}) {
+    ASSERT_FALSE(rows("keep", softmax, "1", false).empty());
+    EXPECT_EQ(rows("keep", softmax, "1", false), rows("keep", softmax, "4", false)) << softmax;
+    EXPECT_NE(rows("keep", softmax, "1", true), rows("keep", softmax, "4", true)) << softmax;
+    EXPECT_NE(rows("learn", softmax, "1", false), rows("learn", softmax, "4", false)) << softmax;
   }
 }
 

@@ -52,6 +52,9 @@ struct OracleOptions {
       if (!hidden(name)) field(name, value, allowed, description);
     };
     net.fields(kept);
+    field("untrained_items", net.untrained_items, one_of({"learn", "keep"}),
+          "items that training has no event of: learnt as never the next one (learn), or outside "
+          "the training loss (keep), where the vector of an item table stays as it starts");
     field("learning_rates", learning_rates, kAny,
           "step sizes, separated by commas; the best validation loss decides [Z23]");
   }

@@ -87,15 +87,10 @@ torch::Tensor at_targets(const torch::Tensor& of_steps, const SequenceBatch& bat
 
 StepRows all_rows(const SequenceBatch& batch) { return {{}, batch.inputs, batch.targets, {}}; }
 
-StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t>& sampled) {
+StepRows rows_among(std::vector<std::int64_t> rows, const SequenceBatch& batch,
+                    const std::vector<std::int64_t>& sampled) {
   StepRows step;
-  step.rows = sampled;
-  step.rows.insert(step.rows.end(), batch.targets.begin(), batch.targets.end());
-  for (const std::int64_t item : batch.inputs) {
-    if (item != kDummyItem) step.rows.push_back(item);
-  }
-  std::sort(step.rows.begin(), step.rows.end());
-  step.rows.erase(std::unique(step.rows.begin(), step.rows.end()), step.rows.end());
+  step.rows = std::move(rows);
   const auto place = [&](std::int64_t item) {
     if (item == kDummyItem) return kDummyItem;
     return static_cast<std::int64_t>(std::lower_bound(step.rows.begin(), step.rows.end(), item) -
@@ -105,6 +100,17 @@ StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t
   for (const std::int64_t item : batch.targets) step.targets.push_back(place(item));
   for (const std::int64_t item : sampled) step.sampled.push_back(place(item));
   return step;
+}
+
+StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t>& sampled) {
+  std::vector<std::int64_t> rows = sampled;
+  rows.insert(rows.end(), batch.targets.begin(), batch.targets.end());
+  for (const std::int64_t item : batch.inputs) {
+    if (item != kDummyItem) rows.push_back(item);
+  }
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  return rows_among(std::move(rows), batch, sampled);
 }
 
 Net::Net(const Options& options, std::int64_t input_dim, const Rng& rng) : options_(options) {
@@ -296,9 +302,11 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
                          const Negatives* negatives, CarriedStates* carried, bool penalty,
                          const Rng& rng) {
   const bool sampled = negatives != nullptr;
-  const StepRows step = sampled ? touched_rows(batch, negatives->items) : all_rows(batch);
+  const StepRows step = sampled                 ? touched_rows(batch, negatives->items)
+                        : corpus.learnt.empty() ? all_rows(batch)
+                                                : rows_among(corpus.learnt, batch);
   const auto device = dummy_.device();
-  const torch::Tensor x = sampled && !table_.defined()
+  const torch::Tensor x = !step.rows.empty() && !table_.defined()
                               ? corpus.items.index_select(0, nn::index_tensor(step.rows, device))
                               : corpus.items;
   const ItemSample items = training_items(x, step, penalty, rng);
@@ -319,7 +327,7 @@ Objective Net::objective(const SequenceBatch& batch, const Corpus& corpus,
         torch::tensor(target_log_q).to(device, states.scalar_type()),
         torch::tensor(negatives->log_expected).to(device, states.scalar_type()));
   } else {
-    loss = nn::softmax_cross_entropy(states, items.values, nn::index_tensor(batch.targets, device));
+    loss = nn::softmax_cross_entropy(states, items.values, nn::index_tensor(step.targets, device));
   }
   Objective result;
   result.targets = std::ssize(batch.targets);

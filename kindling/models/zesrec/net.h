@@ -21,8 +21,9 @@
 
 namespace kindling::zesrec {
 
-// The items that one step reads: all of them (rows empty), or the sorted distinct ones of inputs,
-// targets and negatives. The other lists index into `rows`, or are item ids when it is empty.
+// The items that one step reads: all of them (rows empty), those that are learnt, or the sorted
+// distinct ones of inputs, targets and negatives. The other lists index into `rows`, or are item
+// ids when it is empty.
 struct StepRows {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> inputs;   // [N], kDummyItem stays
@@ -30,6 +31,9 @@ struct StepRows {
   std::vector<std::int64_t> sampled;  // [K]
 };
 StepRows all_rows(const SequenceBatch& batch);
+// `rows`: sorted, distinct; they hold every item that the batch and `sampled` name.
+StepRows rows_among(std::vector<std::int64_t> rows, const SequenceBatch& batch,
+                    const std::vector<std::int64_t>& sampled = {});
 // Of one row a step, [N, …], those of the steps that have a target, [M, …].
 torch::Tensor at_targets(const torch::Tensor& of_steps, const SequenceBatch& batch);
 StepRows touched_rows(const SequenceBatch& batch, const std::vector<std::int64_t>& sampled);
@@ -40,6 +44,7 @@ struct Corpus {
   std::vector<std::int64_t> target_count;  // [J] n_j: how often an epoch asks for item j
   std::int64_t tokens = 1;                 // N_tok, targets of an epoch [Z14]
   const NegativeSampler* sampler = nullptr;
+  std::vector<std::int64_t> learnt;  // items of the full softmax, sorted; empty: all
 };
 
 struct Objective {

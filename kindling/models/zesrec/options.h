@@ -57,8 +57,9 @@ struct Options {
   double negatives_uniform_share = 0.5;
   double negatives_power = 0.75;
   // set by the in-domain oracles of point_model.h, no options of zesrec itself
-  bool item_table = false;             // a free vector an item instead of W x + b
-  std::vector<double> learning_rates;  // tried in turn, the best validation loss stays [Z23]
+  bool item_table = false;                // a free vector an item instead of W x + b
+  std::string untrained_items = "learn";  // keep: outside the training loss
+  std::vector<double> learning_rates;     // tried in turn, the best validation loss stays [Z23]
 
   template <class Visitor>
   void fields(Visitor& field) {

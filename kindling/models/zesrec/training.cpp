@@ -52,6 +52,7 @@ class Training {
                (options.softmax == "auto" &&
                 static_cast<std::int64_t>(data_.item_count()) > options.auto_softmax_items);
     if (sampled_) make_sampler();
+    if (options.untrained_items == "keep") leave_out_untrained();
     net_.lazy = sampled_ && options.offsets != "dense";
     net_.make_offsets(static_cast<std::int64_t>(data_.item_count()), root_.fork("init"));
   }
@@ -133,6 +134,7 @@ class Training {
     facts["data"] = data_.fingerprint();
     facts["vectors"] = source.vectors != nullptr ? source.vectors->fingerprint : "";
     facts["learning_rate"] = options_.learning_rate;
+    if (options_.untrained_items != "learn") facts["untrained_items"] = options_.untrained_items;
     return sha256(facts.dump());
   }
 
@@ -157,8 +159,16 @@ class Training {
   void make_sampler() {
     std::vector<std::uint64_t> counts(corpus_.target_count.begin(), corpus_.target_count.end());
     sampler_ = std::make_unique<NegativeSampler>(
-        counts, NegativeOptions{options_.negatives_uniform_share, options_.negatives_power});
+        counts, NegativeOptions{options_.negatives_uniform_share, options_.negatives_power,
+                                options_.untrained_items == "keep"});
     corpus_.sampler = sampler_.get();
+  }
+
+  void leave_out_untrained() {
+    for (std::size_t item = 0; item < data_.item_count(); ++item) {
+      if (corpus_.target_count[item] > 0) corpus_.learnt.push_back(static_cast<std::int64_t>(item));
+    }
+    if (corpus_.learnt.size() == data_.item_count()) corpus_.learnt.clear();  // all
   }
 
   // The longest sequences come first: those that go on are a prefix of the rows.
