@@ -9,6 +9,7 @@
 #include "cli/few_shot.h"
 #include "cli/verbs.h"
 #include "kindling/base/error.h"
+#include "kindling/base/text.h"
 #include "kindling/eval/evaluate_run.h"
 #include "kindling/eval/few_shot_run.h"
 
@@ -138,7 +139,7 @@ void add_evaluate(CLI::App& app, Common& common) {
       ->required();
   verb->add_option("--target", run.target, "dataset directory");
   verb->add_option("--protocol", options.protocol,
-                   "time-split, leave-last-out, leave-two-out, mind-day or mind-week");
+                   fmt::format("one of {}", join(protocol_names(), ", ")));
   verb->add_option("--k", arguments->cutoffs,
                    "cut-offs of the metrics; default 10,20; leave-two-out: 5,10,20")
       ->check(whole_number())
