@@ -32,7 +32,8 @@ constexpr CellKind kKinds[] = {
 // Models whose numbers, or defaults, are no longer those of their first version: raise the number
 // with the next change, so that cells that were finished before are not taken for present ones.
 constexpr std::pair<const char*, int> kRevisions[] = {
-    {"gru4rec_official", 2}, {"libmf", 2}, {"cdcf", 2}, {"emcdr", 2}, {"neumf", 2},
+    {"gru4rec_official", 2}, {"libmf", 2}, {"cdcf", 2}, {"emcdr", 2}, {"neumf", 2}, {"hrnn", 2},
+    {"gru4rec", 2},          {"tcn", 2},
 };
 
 }  // namespace

@@ -19,9 +19,9 @@ const std::map<std::string, std::string>& known() {
   static const std::map<std::string, std::string> kKnown = {
       {"random", "1 e3b0c442"},       {"pop", "1 e3b0c442"},
       {"recency", "1 1b192402"},      {"itemknn", "1 d1631f73"},
-      {"embknn", "1 442d6e19"},       {"gru4rec", "1 fc16622c"},
-      {"gru4rec_meta", "1 20c00f86"}, {"tcn", "1 fc16622c"},
-      {"tcn_meta", "1 20c00f86"},     {"hrnn", "1 fc16622c"},
+      {"embknn", "1 442d6e19"},       {"gru4rec", "2 e3256afe"},
+      {"gru4rec_meta", "1 20c00f86"}, {"tcn", "2 e3256afe"},
+      {"tcn_meta", "1 20c00f86"},     {"hrnn", "2 e3256afe"},
       {"hrnn_meta", "1 20c00f86"},    {"gru4rec_official", "2 dcba3ef7"},
       {"bprmf", "1 9516ad64"},        {"cmf", "1 9516ad64"},
       {"mfem", "1 78d3f8dc"},         {"cngan", "1 358cfc35"},

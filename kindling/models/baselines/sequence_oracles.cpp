@@ -66,6 +66,8 @@ OracleOptions defaults(const char* network, bool item_table) {
   options.net.variant = "vanilla";
   options.net.network = network;
   options.net.item_table = item_table;
+  // Figure 2's specification (section 9): an item without a training event keeps its vector.
+  if (item_table) options.net.untrained_items = "keep";
   options.learning_rates = item_table ? "0.01,0.1,1" : "0.03,0.1";
   return options;
 }
