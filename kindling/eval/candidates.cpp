@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -79,10 +80,11 @@ CandidateOptions parse_candidates(const std::string& text) {
     options.negatives = static_cast<std::size_t>(*count);
     return options;
   }
-  if (text.empty() || text == "popularity" || text == "uniform" ||
-      (text.find('/') == std::string::npos && text.find('.') == std::string::npos)) {
+  const bool like_a_path = text.find_first_of("/.") != std::string::npos;
+  std::error_code none;
+  if (!like_a_path && !std::filesystem::is_regular_file(text, none)) {
     throw Error(Kind::kBadOption, fmt::format("unknown candidates {}", quote(text)), "--candidates",
-                "expected full, popularity:N, uniform:N or a file");
+                "expected full, popularity:N, uniform:N or a file that is there");
   }
   options.draw = "file";
   options.path = text;

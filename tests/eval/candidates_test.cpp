@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -40,6 +41,16 @@ TEST(ParseCandidates, ReadsDrawsAndFiles) {
        {"popularity", "popularity:0", "popularity:x", "uniform:-3", "all", ""}) {
     EXPECT_THROW(parse_candidates(wrong), Error) << wrong;
   }
+}
+
+TEST(ParseCandidates, TakesAFileOfAnyNameThatIsThere) {
+  testing::TempDir dir;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(dir.path());
+  EXPECT_THROW(parse_candidates("lists"), Error);
+  dir.write("lists", "");
+  EXPECT_EQ(parse_candidates("lists").path, "lists");
+  std::filesystem::current_path(before);
 }
 
 TEST(CandidateLists, HoldNeitherRepeatsNorTheUsersOwnItems) {
