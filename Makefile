@@ -13,7 +13,7 @@ help:
 	@echo "make check   everything the CI runs: format, floors, lint, tests, sanitizers, fuzzers, demo"
 	@echo "make lint    format check, floors, clang-tidy, spelling     make format  rewrite with clang-format"
 	@echo "make bench [ONLY=NAME]   speed beside the peers             make docs    regenerate docs/models.md"
-	@echo "make reproduce [DATA=DIR] [ONLY=NAME] [AGAIN=N]   the papers' tables: build/reproduce/report.html"
+	@echo "make reproduce [DATA=DIR] [ONLY=NAME] [MINUTES=N] [AGAIN=N]   the papers' tables: build/reproduce/report.html"
 	@echo "make clean   remove build/ and demo/ (fetched files stay in .cache/)"
 
 demo: build
@@ -46,7 +46,7 @@ bench: setup
 
 reproduce: build
 	@python3 tools/fetch_assets.py
-	@JOBS=$(JOBS) ONLY="$(ONLY)" AGAIN=$(AGAIN) tools/reproduce.sh $(DATA)
+	@JOBS=$(JOBS) ONLY="$(ONLY)" AGAIN=$(AGAIN) MINUTES=$(MINUTES) tools/reproduce.sh $(DATA)
 
 docs: build
 	@tools/make_docs.py

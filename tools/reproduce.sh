@@ -2,6 +2,7 @@
 # reproduce.sh [DATA]: every table and figure of experiments/ on the data sets found in DATA, then one page
 # of all of them: build/reproduce/report.html. Finished cells are kept: run it again to go on.
 # What docs/results holds is compared: the run fails at its end when a row differs (recorded_results.py).
+# MINUTES=N: no cell begins later than that after its experiment did; the next run has the rest.
 # AGAIN=N: then N cells of each once more; the run fails when their numbers differ.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,7 +17,7 @@ recguru='recguru-table2 recguru-table3 recguru-network recguru-figure2'
 differ=0
 for name in ${ONLY:-$zesrec $s2meta $recguru}; do
   begin=$(date +%s)
-  "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs"
+  "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs" ${MINUTES:+--minutes "$MINUTES"}
   echo "== $name: $(($(date +%s) - begin)) s"
   python3 tools/recorded_results.py compare "$out" "$name" || differ=1
   [ -z "${AGAIN:-}" ] || "$program" experiment "$name" --data "$data" --out "$out" --jobs "$jobs" --again "$AGAIN"
