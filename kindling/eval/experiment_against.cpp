@@ -1,5 +1,8 @@
-// The analysis "against": each row of ours against every other row of its table, query by query,
-// at every value of a sweep. Says whether a method beats its own ablations and the best baseline.
+// The analysis "against": each row of ours (or those of "of") against every other row of its table
+// (or those of "beside"), query by query, at every value of a sweep. Says whether a method beats
+// its own ablations and the best baseline.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "kindling/eval/compare.h"
@@ -8,6 +11,10 @@
 namespace kindling {
 
 namespace {
+
+bool contains(const std::vector<std::string>& labels, const std::string& label) {
+  return std::find(labels.begin(), labels.end(), label) != labels.end();
+}
 
 struct AgainstTable {
   const FinishedCells& cells;
@@ -51,9 +58,13 @@ Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const 
                 {"columns", {"data", plan.sweep.title, "models", "difference", "p", ""}},
                 {"rows", Json::array()},
                 {"values", Json::array()}};
+  const auto of = json_get_or<std::vector<std::string>>(settings, "of", {}, "against");
+  const auto chosen = json_get_or<std::vector<std::string>>(settings, "beside", {}, "against");
   for (const ResultRow& ours : cells.rows()) {
     const PlannedCell& cell = *ours.first;
-    if (cell.model->role != PlanRole::kOurs || ours.seeds.empty()) continue;
+    const bool is_ours =
+        of.empty() ? cell.model->role == PlanRole::kOurs : contains(of, cell.model->label);
+    if (!is_ours || ours.seeds.empty()) continue;
     const std::string step =
         cell.step ? fmt::format("{}", plan.sweep.values[*cell.step]) : std::string();
     for (const ResultRow& other : cells.rows()) {
@@ -62,7 +73,8 @@ Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const 
       const bool fits =
           beside.encoder == cell.encoder || beside.encoder == nullptr || cell.encoder == nullptr;
       const bool same_table = beside.pair == cell.pair && beside.step == cell.step && fits &&
-                              beside.model != cell.model;
+                              beside.model != cell.model &&
+                              (chosen.empty() || contains(chosen, beside.model->label));
       if (same_table && !other.seeds.empty()) table.add(ours, other, step);
     }
   }

@@ -142,9 +142,19 @@ void check_held_out(const Json& choices, const Names& pairs, const std::string& 
 void check_analysis(const ExperimentPlan& plan, const PlanAnalysis& analysis, const Names& pairs,
                     const std::string& place) {
   const bool is_selection = analysis.kind == "selection";
-  const Names members = is_selection ? Names{"metric", "held_out"} : Names{"metric"};
+  Names members = {"metric"};
+  if (is_selection) members.emplace_back("held_out");
+  if (analysis.kind == "against") members.insert(members.end(), {"of", "beside"});
   for (const auto& [name, value] : analysis.settings.items()) {
     require_known(place, "setting", name, members);
+  }
+  Names labels;
+  for (const PlanModel& model : plan.models) labels.push_back(model.label);
+  for (const std::string list : {"of", "beside"}) {
+    if (!analysis.settings.contains(list)) continue;
+    for (const auto& label : json_get<Names>(analysis.settings, list, place)) {
+      require_known(fmt::format("{}.{}", place, list), "row", label, labels);
+    }
   }
   if (analysis.settings.contains("metric")) {
     const auto metric = json_get<std::string>(analysis.settings, "metric", place);

@@ -74,7 +74,7 @@ Json compare_rows(const ExperimentPlan& plan, const FinishedCells& cells);
 Json run_analyses(const ExperimentPlan& plan, const FinishedCells& cells);
 // The analysis "overtake": {"metric"}; at how many interactions a swept row reaches the level ones.
 Json overtake(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings);
-// The analysis "against": {"metric"}.
+// The analysis "against": {"metric", "of": labels or ours, "beside": labels or all}.
 Json compare_ours(const ExperimentPlan& plan, const FinishedCells& cells, const Json& settings);
 
 // Tables for a terminal.

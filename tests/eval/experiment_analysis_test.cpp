@@ -200,6 +200,14 @@ TEST_F(Analysis, SetsOursAgainstEveryOtherRowOfTheTable) {
   EXPECT_EQ(table["values"][0]["against"], "o");
   EXPECT_EQ(table["values"][0]["verdict"], "better");
   EXPECT_NEAR(table["values"][0]["difference"].get<double>(), 1.0, 1e-12);
+
+  const FinishedCells cells(cells_, dir_.path());
+  const Json turned = compare_ours(plan_, cells, {{"metric", "hr@5"}, {"of", {"o"}}});
+  ASSERT_EQ(turned["values"].size(), 1U);
+  EXPECT_EQ(turned["values"][0]["model"], "o");
+  EXPECT_EQ(turned["values"][0]["verdict"], "worse");
+  EXPECT_TRUE(
+      compare_ours(plan_, cells, {{"metric", "hr@5"}, {"beside", {"z"}}})["values"].empty());
 }
 
 TEST(ExperimentText, HasARowForEveryStepOfASweep) {

@@ -217,6 +217,8 @@ TEST(ExperimentPlan, RefusesAnalysesThatWouldFailAfterTheCells) {
     return plan;
   };
   expect_refused(with("against", {{"metric", "foo"}}), "unknown metric 'foo'");
+  expect_refused(with("against", {{"of", {"nobody"}}}), "there is no row 'nobody'");
+  expect_refused(with("against", {{"beside", "nobody"}}), "beside");
   Json pairs = two_domain_plan();
   pairs["analyses"] = {{{"kind", "against"}, {"settings", {{"metric", "full:hr@10"}}}}};
   expect_refused(pairs, "no function of a rank");
