@@ -157,7 +157,8 @@ void CandidateLists::require_room(UserId user, std::size_t own) const {
               fmt::format("the catalogue has {} items to draw from, of which user {} took {}: "
                           "no room for {} negatives",
                           drawable_, quote(target_->user_ids().name(user)), own, wanted),
-              quote(target_->name), "ask for fewer, or for --candidates full");
+              quote(target_->name),
+              "ask for fewer, or for the whole catalogue (evaluate --candidates full)");
 }
 
 void CandidateLists::draw(UserId user, std::vector<ItemId>& list) const {

@@ -1,5 +1,6 @@
 // RecGURU as a model: learning, resume, divergence, bad input.
 #include <cmath>
+#include <iostream>
 #include <numeric>
 #include <vector>
 
@@ -159,6 +160,32 @@ TEST_F(RecGuru, GoesOnFromTheLastGoodStateWhenTheCriticDiverges) {
   const Matrix found = scores(*model);
   for (std::size_t i = 0; i < found.rows() * found.cols(); ++i) {
     ASSERT_TRUE(std::isfinite(found.data()[i]));
+  }
+}
+
+TEST_F(RecGuru, FineTuningThatDivergesGoesOnFromItsBestStateAtALowerRate) {
+  const auto model = make_model("recguru", with(quick_guru(), "finetune_rate", "1e6"));
+  FitContext context;
+  int asked = 0;
+  context.validate = [&](const Recommender&) { return 0.1 * ++asked; };
+
+  model->fit(task(), context);
+
+  EXPECT_GT(model->details().at("divergences").get<int>(), 0);
+  EXPECT_GT(context.history.size(), 1U);
+  const Matrix found = scores(*model);
+  for (std::size_t i = 0; i < found.rows() * found.cols(); ++i) {
+    ASSERT_TRUE(std::isfinite(found.data()[i]));
+  }
+}
+
+TEST_F(RecGuru, FineTuningThatDivergesWithoutAStateToReturnToIsAnError) {
+  for (const bool validates : {false, true}) {
+    const auto model = make_model("recguru", with(quick_guru(), "finetune_rate", "1e18"));
+    FitContext context;
+    if (validates) context.validate = [](const Recommender&) { return 0.1; };
+
+    EXPECT_THROW(model->fit(task(), context), Error) << validates;
   }
 }
 

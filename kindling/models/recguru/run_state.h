@@ -20,7 +20,7 @@ struct RunState {
   int phase = 0;          // of kPhaseNames
   std::int64_t step = 0;  // done in this phase
   bool finished = false;
-  double slowed = 1.0;  // factor on phase 2's rate after divergences
+  double slowed = 1.0;  // factor on the rate of phase 2 or 3 after divergences
   int divergences = 0;
   double best_hit_rate = -1.0;   // HR@10; none yet
   std::int64_t best_step = 0;    // of phase 3

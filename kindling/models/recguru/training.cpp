@@ -18,7 +18,7 @@ namespace kindling::recguru {
 
 namespace {
 
-constexpr int kMostDivergences = 5;  // then phase 2 ends with its last good state
+constexpr int kMostDivergences = 5;  // of a phase, which then ends with its last good state
 using TrainClock = std::chrono::steady_clock;
 
 class Run {
@@ -53,7 +53,8 @@ class Run {
   // The learning rate that the phase begins with.
   double first_rate() const {
     if (state_.phase == 0) return noam_rate(options_, state_.step);
-    return state_.phase == 1 ? options_.adversarial_rate * state_.slowed : options_.finetune_rate;
+    return state_.phase == 1 ? options_.adversarial_rate * state_.slowed
+                             : options_.finetune_rate * state_.slowed;
   }
 
   // ── phases ──
@@ -132,11 +133,12 @@ class Run {
       net_.train();
       if (state_.phase == 0) pretrain_step();
       if (state_.phase == 1 && !adversarial_step()) break;
-      if (state_.phase == 2) finetune_step();
+      if (state_.phase == 2 && !finetune_step()) break;
       ++state_.step;
       // No step comes after the phase's last that would notice.
-      if (state_.phase == 1 && state_.step == total_steps() && !trained_.finite()) {
-        recover("size of the weights", NAN);
+      if (state_.phase > 0 && state_.step == total_steps() && !trained_.finite()) {
+        state_.phase == 1 ? recover("size of the weights", NAN)
+                          : return_to_best("size of the weights", NAN);
       }
       if (state_.phase == 2 &&
           (state_.step % options_.evaluate_every == 0 || state_.step == total_steps())) {
@@ -188,17 +190,20 @@ class Run {
     return true;
   }
 
-  void finetune_step() {
+  // False when the phase is over because it keeps diverging.
+  bool finetune_step() {
     const bool popular = static_cast<double>(state_.step) >=
                          options_.popular_negatives_from * static_cast<double>(total_steps());
     const FinetuneLoss loss = steps_.finetune(state_.step, popular, trained_.optimizer());
-    require_finite(loss.recommendation + loss.reconstruction, "loss");
+    const double sum = loss.recommendation + loss.reconstruction;
+    if (!std::isfinite(sum)) return return_to_best("loss", sum);
     trained_.optimizer().step();
     state_.add_point("finetune", loss.recommendation);
     if (loss.reconstruction != 0.0)
       state_.add_point("finetune_reconstruction", loss.reconstruction);
     state_.loss_sum += loss.recommendation;
     note_ = fmt::format("loss {:.4f}  HR@10 {:.4f}", loss.recommendation, state_.best_hit_rate);
+    return true;
   }
 
   bool diverged(double loss) const {
@@ -206,7 +211,10 @@ class Run {
   }
 
   void require_finite(double loss, const char* what) const {
-    if (std::isfinite(loss)) return;
+    if (!std::isfinite(loss)) fail_divergence(what, loss);
+  }
+
+  [[noreturn]] void fail_divergence(const char* what, double loss) const {
     throw Error(Kind::kDiverged,
                 fmt::format("training diverged: the {} is {} in phase {}, step {}", what, loss,
                             state_.phase_name(), state_.step + 1),
@@ -227,6 +235,24 @@ class Run {
         job_.name, what, value, state_.step + 1, options_.adversarial_rate * state_.slowed,
         state_.divergences < kMostDivergences ? "" : "; the phase ends here");
     return state_.divergences < kMostDivergences;
+  }
+
+  // Phase 3 goes on from its best validated state; false: it ends with that state, if it has
+  // learnt.
+  bool return_to_best(const char* what, double value) {
+    const bool again = state_.slowed > std::pow(0.5, kMostDivergences);
+    if (best_.empty() || (!again && state_.best_step == 0)) fail_divergence(what, value);
+    ++state_.divergences;
+    if (again) state_.slowed *= 0.5;
+    restore(best_, trained_.parameters());
+    trained_.start(state_.phase, first_rate());
+    log_warning(
+        "{}: the {} is {} in step {} of fine-tuning: the best state by validation, of step {}, is "
+        "restored, {}",
+        job_.name, what, value, state_.step + 1, state_.best_step,
+        again ? fmt::format("the rate halved to {:.2g}", first_rate())
+              : std::string("and fine-tuning ends here"));
+    return again;
   }
 
   double validate() {
