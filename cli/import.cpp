@@ -1,4 +1,5 @@
 // kindling import FORMAT PATH... --out DIR: files of the outside world -> a dataset directory.
+#include <filesystem>
 #include <map>
 #include <memory>
 
@@ -62,7 +63,12 @@ Json summary(const Imported& imported, const std::string& out) {
 }
 
 void run_import(const Arguments& arguments, const Common& common) {
-  const Imported imported = import_dataset(arguments.request);
+  ImportRequest request = arguments.request;
+  if (request.name.empty()) {
+    const auto path = std::filesystem::absolute(arguments.out).lexically_normal();
+    request.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  }
+  const Imported imported = import_dataset(request);
   const Dataset& data = imported.data;
   const ImportReport& report = imported.report;
   save_dataset(data, arguments.out, arguments.force);
@@ -94,7 +100,7 @@ void add_import(CLI::App& app, Common& common) {
   verb->add_option("paths", arguments->request.paths, "files or folders");
   verb->add_option("--out", arguments->out, "dataset directory to make")->required();
   verb->add_option("--name", arguments->request.name,
-                   "name of the dataset; default: from the path");
+                   "name of the dataset; default: that of the directory to make");
   verb->add_option("--without-overlap-with", arguments->request.without,
                    "dataset whose users and items are left out, as zero-shot needs [Z4]");
   verb->add_flag("--force", arguments->force, "replace an existing dataset");

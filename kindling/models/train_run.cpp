@@ -51,6 +51,10 @@ void prepare_source(const TrainRun& run, TrainingData& loaded, bool needs_text) 
   const std::string removed = removed_overlap(run);
   // Under leave-two-out short histories stay, as in the papers of two domains.
   const bool as_it_is = run.protocol == "leave-two-out" && removed == "none";
+  if (as_it_is && whole.fingerprint() == loaded.target.fingerprint()) {
+    log_warning("the source {} and the target {} hold the same events: nothing crosses domains",
+                run.source, run.target);
+  }
   if (removed.empty() || as_it_is) {
     loaded.source = std::move(part ? *part : whole);
   } else {

@@ -13,6 +13,7 @@ namespace kindling {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::Outcome;
 using testing::run_kindling;
 using testing::TempDir;
@@ -214,6 +215,25 @@ TEST_F(TwoDomains, RefusesAModelThatHasSeenTheTestEvents) {
 
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("leave-last-out"));
+}
+
+TEST_F(TwoDomains, SaysThatBothDomainsAreTheSame) {
+  const auto call = [&](const char* source, const char* out) {
+    return std::vector<std::string>{"train",        "cmf",           "--source",   at(source),
+                                    "--target",     at("b"),         "--protocol", "leave-two-out",
+                                    "--candidates", "popularity:20", "--set",      "epochs=1",
+                                    "--out",        at(out)};
+  };
+
+  EXPECT_THAT(run_kindling(call("b", "same")).err, HasSubstr("hold the same events"));
+  EXPECT_THAT(run_kindling(call("a", "others")).err, Not(HasSubstr("hold the same events")));
+}
+
+TEST_F(TwoDomains, ImportNamesADatasetAfterItsDirectory) {
+  const std::string out = at("named") + "/";
+  done(run_kindling({"import", "sequences", at("a.tsv"), "--out", out, "--json"}));
+
+  EXPECT_EQ(done(run_kindling({"inspect", out, "--json"}))["name"], "named");
 }
 
 TEST_F(TwoDomains, MistakesEndWithTwoAndALine) {
